@@ -1,0 +1,4 @@
+//! Pure decisions of the kernel half: no helpers, no memory, tested on the host.
+
+pub mod head;
+pub mod syscall;

@@ -1,0 +1,177 @@
+//! What the user half tells the kernel half: read-only globals fixed at load, and the values of the shared maps.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Declares [`Offsets`] and the table of kernel members it is filled from, so that the two cannot disagree.
+macro_rules! offsets {
+    ($($(#[doc = $doc:literal])* $field:ident: $structure:literal . $member:literal;)+) => {
+        /// Byte offsets of kernel structure members, resolved from the running kernel's BTF.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[repr(C)]
+        pub struct Offsets {
+            $($(#[doc = $doc])* #[doc = concat!("`", $structure, ".", $member, "`")] pub $field: u32,)+
+        }
+
+        /// Structure and member path of every field of [`Offsets`], in its order. A dot in a path enters an
+        /// embedded structure.
+        pub const MEMBERS: &[(&str, &str)] = &[$(($structure, $member),)+];
+    };
+}
+
+offsets! {
+    task_files: "task_struct"."files";
+    task_flags: "task_struct"."flags";
+    task_group_leader: "task_struct"."group_leader";
+    task_pid: "task_struct"."pid";
+    task_signal: "task_struct"."signal";
+    task_start: "task_struct"."start_boottime";
+    /// x86: bit 1 (`TS_COMPAT`) is set in a 32-bit system call.
+    task_status: "task_struct"."thread_info.status";
+    task_tgid: "task_struct"."tgid";
+    signal_flags: "signal_struct"."flags";
+    signal_live: "signal_struct"."live";
+    files_table: "files_struct"."fdt";
+    table_files: "fdtable"."fd";
+    table_max: "fdtable"."max_fds";
+    file_flags: "file"."f_flags";
+    file_private: "file"."private_data";
+    sock_cookie: "sock"."__sk_common.skc_cookie";
+    sock_daddr: "sock"."__sk_common.skc_daddr";
+    sock_dport: "sock"."__sk_common.skc_dport";
+    sock_family: "sock"."__sk_common.skc_family";
+    sock_net: "sock"."__sk_common.skc_net";
+    sock_num: "sock"."__sk_common.skc_num";
+    sock_rcv_saddr: "sock"."__sk_common.skc_rcv_saddr";
+    sock_v6_daddr: "sock"."__sk_common.skc_v6_daddr";
+    sock_v6_rcv_saddr: "sock"."__sk_common.skc_v6_rcv_saddr";
+    sock_protocol: "sock"."sk_protocol";
+    sock_socket: "sock"."sk_socket";
+    sock_type: "sock"."sk_type";
+    net_inum: "net"."ns.inum";
+    tcp_bytes_acked: "tcp_sock"."bytes_acked";
+    tcp_bytes_received: "tcp_sock"."bytes_received";
+    tcp_copied_seq: "tcp_sock"."copied_seq";
+    tcp_rcv_nxt: "tcp_sock"."rcv_nxt";
+    tcp_snd_una: "tcp_sock"."snd_una";
+    tcp_write_seq: "tcp_sock"."write_seq";
+    unix_addr: "unix_sock"."addr";
+    unix_peer: "unix_sock"."peer";
+    unix_address_len: "unix_address"."len";
+    unix_address_name: "unix_address"."name";
+}
+
+/// Settings fixed when the programs are loaded.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Settings {
+    /// [`super::ABI_VERSION`] of the user half.
+    pub abi: u32,
+    /// Number of data rings in use less one: a power of two less one.
+    pub ring_mask: u32,
+    /// Process id of the agent, whose own traffic is never copied.
+    pub agent_tgid: u32,
+    /// 1 if processes without an entry in the process map are traced.
+    pub trace_by_default: u32,
+    /// Bytes of one data ring.
+    pub ring_bytes: u32,
+    /// Captured bytes of a request turn.
+    pub request_head_bytes: u32,
+    /// Captured bytes of a response turn.
+    pub response_head_bytes: u32,
+    /// Bytes a process may put into the rings in 100 ms before its new turns are shed when a ring is half full.
+    pub process_budget_bytes: u32,
+}
+
+/// Value of the control map: what changes while the agent runs.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Control {
+    /// Raised with every change of a process policy; threads cache the policy under it.
+    pub generation: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// Value of the process map.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Process {
+    /// A value of [`trace`].
+    pub trace: u32,
+    /// The process's lossy epoch.
+    pub lossy: u32,
+    /// Start of the current budget window, boot time in ns.
+    pub window: u64,
+    /// Bytes put into the rings in this window.
+    pub window_bytes: u64,
+}
+
+/// Values of [`Process::trace`].
+pub mod trace {
+    /// As [`super::Settings::trace_by_default`] says.
+    pub const DEFAULT: u32 = 0;
+    /// Traced, and its children too.
+    pub const YES: u32 = 1;
+    /// Not traced, nor are its children.
+    pub const NO: u32 = 2;
+}
+
+/// Values of the policy map: what is copied of a connection.
+pub mod capture {
+    /// The head of every turn; also the policy of a connection without an entry.
+    pub const HEAD: u32 = 0;
+    /// Nothing: the connection speaks no protocol we read.
+    pub const NONE: u32 = 1;
+    /// Every byte, up to 8 KiB a call (small control connections).
+    pub const FULL: u32 = 2;
+}
+
+/// Key of the listener map.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct ListenerKey {
+    /// `net.ns.inum`.
+    pub netns: u32,
+    /// Port, host byte order.
+    pub port: u32,
+}
+
+/// Key of the map of counted bytes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CountKey {
+    /// Socket cookie.
+    pub cookie: u64,
+    /// A value of [`super::record::direction`].
+    pub direction: u64,
+}
+
+/// Value of the map of counted bytes: how far a direction has come.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CountValue {
+    /// Raw offset behind the last byte moved.
+    pub end: u64,
+    /// When it moved.
+    pub time: u64,
+}
+
+const _: () = {
+    assert!(size_of::<Offsets>() == MEMBERS.len() * 4);
+    assert!(size_of::<Settings>() == 32);
+    assert!(size_of::<Process>() == 24);
+    assert!(size_of::<CountKey>() == 16);
+    assert!(size_of::<CountValue>() == 16);
+};

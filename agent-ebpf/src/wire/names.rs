@@ -1,0 +1,36 @@
+//! Names of programs and maps: the strings both halves must agree on, each written once.
+
+/// Program names, at most 15 bytes: the kernel keeps no more.
+pub mod program {
+    /// `tp_btf/sock_send_length`.
+    pub const SOCK_SEND: &str = "sock_send_out";
+    /// `tp_btf/sock_recv_length`.
+    pub const SOCK_RECV: &str = "sock_recv_out";
+    /// `tp_btf/inet_sock_set_state`.
+    pub const SOCK_STATE: &str = "sock_state_in";
+    /// `tp_btf/sched_process_fork`.
+    pub const FORK: &str = "fork_in";
+    /// `tp_btf/sched_process_exec`.
+    pub const EXEC: &str = "exec_in";
+    /// `tp_btf/sched_process_exit`.
+    pub const EXIT: &str = "exit_in";
+}
+
+/// Names of the data rings, one per shard.
+pub const RINGS: [&str; 4] = ["RING_0", "RING_1", "RING_2", "RING_3"];
+/// Per-process policy and budget, keyed by process id.
+pub const PROCESSES: &str = "PROCESSES";
+/// Per-connection capture policy, keyed by socket cookie.
+pub const POLICIES: &str = "POLICIES";
+/// Ports that were listened on when the agent started, keyed by network namespace and port.
+pub const LISTENERS: &str = "LISTENERS";
+/// Progress of bytes beyond the captured heads, keyed by socket cookie and direction.
+pub const COUNTS: &str = "COUNTS";
+/// Losses by reason, one counter per CPU.
+pub const LOSSES: &str = "LOSSES";
+/// Settings that change while the agent runs: an array of one.
+pub const CONTROL: &str = "CONTROL";
+/// Read-only global: offsets of kernel members.
+pub const OFFSETS: &str = "OFFSETS";
+/// Read-only global: settings fixed at load.
+pub const SETTINGS: &str = "SETTINGS";

@@ -1,0 +1,299 @@
+//! Layouts of the ring buffer records.
+//!
+//! Every record begins with a [`Header`]; its `kind` names the layout that follows. All times are
+//! `CLOCK_BOOTTIME` nanoseconds, as `bpf_ktime_get_boot_ns` gives them.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Values of [`Header::kind`]. Numbers are never reused.
+pub mod kind {
+    /// [`super::Open`]: the first sight of a connection, sent right before its first data.
+    pub const OPEN: u16 = 1;
+    /// [`super::Data`]: bytes moved by one call, with the captured prefix of them.
+    pub const DATA: u16 = 2;
+    /// [`super::End`]: one direction, or the whole connection, is over.
+    pub const END: u16 = 3;
+    /// [`super::Fork`]: a thread or a process was created.
+    pub const FORK: u16 = 4;
+    /// [`super::Exec`]: a process replaced its program.
+    pub const EXEC: u16 = 5;
+    /// [`super::Exit`]: a thread ended.
+    pub const EXIT: u16 = 6;
+    /// [`super::Listen`]: a socket began to accept TCP connections.
+    pub const LISTEN: u16 = 7;
+}
+
+/// The first bytes of every record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Header {
+    /// Which layout follows: a number of [`kind`].
+    pub kind: u16,
+    /// Zero; keeps `size` aligned.
+    pub pad: u16,
+    /// Bytes of the whole record, header and captured bytes included.
+    pub size: u32,
+    /// When the hook ran.
+    pub time: u64,
+}
+
+/// The bytes that started a turn: a socket and an offset of what was received on it. It names bytes, not a request.
+///
+/// All zero where there is none (socket cookies start at 1).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Tag {
+    /// Socket cookie (`sock_gen_cookie`), never reused while the kernel runs.
+    pub cookie: u64,
+    /// Raw receive offset of the turn's first byte, as in [`Data::offset`].
+    pub offset: u64,
+}
+
+/// Who acted, and every tag that may say on whose behalf.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Actor {
+    /// Process id (`task_struct.tgid`) in the initial pid namespace.
+    pub tgid: u32,
+    /// Thread id (`task_struct.pid`) in the initial pid namespace.
+    pub tid: u32,
+    /// `task_struct.start_boottime` of the thread group's leader: with `tgid` it names a process for good.
+    pub start: u64,
+    /// Number of this thread's record; a jump means that records of this thread were lost.
+    pub seq: u32,
+    /// The process's lossy epoch: raised at every failed update of state; nothing stamped under a raised one is exact.
+    pub lossy: u32,
+    /// The turn this thread last received bytes of, on a connection it does not call over.
+    pub own: Tag,
+    /// `own` of the creating thread at the moment this thread was created.
+    pub birth: Tag,
+    /// `birth` of the creating thread at that moment, or its `ancestor` where it had none.
+    pub ancestor: Tag,
+}
+
+/// First sight of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Open {
+    /// `kind` is [`kind::OPEN`].
+    pub header: Header,
+    /// Who moved the first bytes.
+    pub actor: Actor,
+    /// The socket.
+    pub cookie: u64,
+    /// Socket cookie of the other end: unix sockets only, 0 while the other end never acted.
+    pub peer_cookie: u64,
+    /// `net.ns.inum` of the socket's network namespace.
+    pub netns: u32,
+    /// `AF_INET` (2), `AF_INET6` (10) or `AF_UNIX` (1).
+    pub family: u16,
+    /// Who opened the connection: a value of [`opened`].
+    pub opened: u8,
+    /// 1 if the connection is older than the hooks: earlier bytes were never seen.
+    pub old: u8,
+    /// Local port, host byte order; 0 on unix sockets.
+    pub local_port: u16,
+    /// Remote port, host byte order; 0 on unix sockets.
+    pub remote_port: u16,
+    /// Length of `path` in use.
+    pub path_len: u16,
+    /// 1 if the connection belongs to the agent itself: no data follows, the other end is to be left out.
+    pub agent: u8,
+    /// Zero.
+    pub pad: u8,
+    /// Local address: IPv6, or IPv4 in the first four bytes, network byte order.
+    pub local: [u8; 16],
+    /// Remote address, likewise.
+    pub remote: [u8; 16],
+    /// Initial send base at establishment (sequence number before the first payload byte), with `base_known`.
+    pub send_base: u32,
+    /// Initial receive base, likewise.
+    pub recv_base: u32,
+    /// 1 if the two bases were read when the connection was established.
+    pub base_known: u32,
+    /// Thread that called `connect()`; 0 if unknown.
+    pub connect_tid: u32,
+    /// `own` of the thread that called `connect()`, at that moment.
+    pub connect_own: Tag,
+    /// Path (or abstract name, with its leading NUL) of the bound end of a unix socket.
+    pub path: [u8; 108],
+    /// Zero; keeps the size a multiple of 8.
+    pub pad2: u32,
+}
+
+/// Values of [`Open::opened`].
+pub mod opened {
+    /// Older than the hooks, or a unix socket.
+    pub const UNKNOWN: u8 = 0;
+    /// This end called `connect()`.
+    pub const ACTIVE: u8 = 1;
+    /// This end was accepted.
+    pub const PASSIVE: u8 = 2;
+    /// Older than the hooks, on a port that was listened on when the agent started.
+    pub const LISTENING_PORT: u8 = 3;
+}
+
+/// Bytes moved by one call; the captured ones follow this layout.
+///
+/// Offsets are *raw*: on TCP the receive offset is `bytes_received - (rcv_nxt - copied_seq)` and the send offset is
+/// `bytes_acked + (write_seq - snd_una)`, which counts the SYN at the end that opened the connection
+/// (`struct tcp_sock`, Linux 6.18). On unix sockets both count from the first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Data {
+    /// `kind` is [`kind::DATA`].
+    pub header: Header,
+    /// Who moved the bytes. `own` is already this turn's if the bytes were received.
+    pub actor: Actor,
+    /// The socket.
+    pub cookie: u64,
+    /// Raw offset of the first byte moved, in its direction.
+    pub offset: u64,
+    /// Bytes moved by the call.
+    pub len: u32,
+    /// Bytes captured: a prefix of those moved. What is missing is a gap.
+    pub captured: u32,
+    /// TCP: `snd_una - bytes_acked`, low 32 bits. Unix: low half of the other end's cookie.
+    pub link_low: u32,
+    /// TCP: `rcv_nxt - bytes_received`, low 32 bits. Unix: high half of the other end's cookie.
+    pub link_high: u32,
+    /// A value of [`direction`].
+    pub direction: u8,
+    /// Bits of [`flag`].
+    pub flags: u8,
+    /// Why bytes are unseen: a number of [`super::loss`], or 0.
+    pub unseen: u16,
+    /// Number of the direction's turn on this connection, counted by the kernel half.
+    pub turn: u32,
+}
+
+/// Values of [`Data::direction`].
+pub mod direction {
+    /// Bytes left the process.
+    pub const SEND: u8 = 0;
+    /// Bytes entered the process.
+    pub const RECV: u8 = 1;
+}
+
+/// Bits of [`Data::flags`].
+pub mod flag {
+    /// The descriptor was in blocking mode (`O_NONBLOCK` clear, no `MSG_DONTWAIT`).
+    pub const BLOCKING: u8 = 1;
+    /// The turn was shed: it is counted, never captured.
+    pub const SHED: u8 = 2;
+    /// `link_low` and `link_high` come from two equal samples.
+    pub const LINK: u8 = 4;
+    /// Since `own` was read the thread received something the records do not show (a datagram, an unproven read).
+    pub const OWN_STALE: u8 = 8;
+    /// The descriptor was proven to be the hook's socket.
+    pub const PROVEN: u8 = 16;
+    /// These bytes are the first of a turn of their direction.
+    pub const TURN_START: u8 = 32;
+}
+
+/// A direction, or a connection, is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct End {
+    /// `kind` is [`kind::END`].
+    pub header: Header,
+    /// The socket.
+    pub cookie: u64,
+    /// A value of [`end`].
+    pub what: u32,
+    /// Positive errno for [`end::ERROR`], else 0.
+    pub errno: u32,
+}
+
+/// Values of [`End::what`].
+pub mod end {
+    /// A receive returned 0: the other end will send no more.
+    pub const RECV_EOF: u32 = 1;
+    /// This end sent its FIN (close or shutdown).
+    pub const SEND_FIN: u32 = 2;
+    /// The socket reached `TCP_CLOSE`.
+    pub const CLOSED: u32 = 3;
+    /// A call failed for good (`ECONNRESET`, `EPIPE`, `ETIMEDOUT`).
+    pub const ERROR: u32 = 4;
+}
+
+/// A thread or a process was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Fork {
+    /// `kind` is [`kind::FORK`].
+    pub header: Header,
+    /// The creating thread.
+    pub actor: Actor,
+    /// Process id of the created thread: the creator's own where it is a thread of the same process.
+    pub child_tgid: u32,
+    /// Thread id of the created thread.
+    pub child_tid: u32,
+    /// `start_boottime` of the created thread's group leader.
+    pub child_start: u64,
+}
+
+/// A process replaced its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Exec {
+    /// `kind` is [`kind::EXEC`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Thread id (the leader's, after an exec).
+    pub tid: u32,
+    /// `start_boottime` of the group leader: unchanged by an exec.
+    pub start: u64,
+}
+
+/// A thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Exit {
+    /// `kind` is [`kind::EXIT`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// 1 if this was the process's last thread.
+    pub last: u32,
+    /// 1 if the thread was ended by the end of its whole process (exit_group, a fatal signal, exec), not by itself.
+    pub group: u32,
+}
+
+/// A socket began to accept TCP connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Listen {
+    /// `kind` is [`kind::LISTEN`].
+    pub header: Header,
+    /// Process id of the caller of `listen()`.
+    pub tgid: u32,
+    /// Local port, host byte order.
+    pub port: u16,
+    /// Zero.
+    pub pad: u16,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+}
+
+const _: () = {
+    assert!(size_of::<Header>() == 16);
+    assert!(size_of::<Tag>() == 16);
+    assert!(size_of::<Actor>() == 72);
+    assert!(size_of::<Open>() == 296);
+    assert!(size_of::<Data>() == 128);
+    assert!(size_of::<End>() == 32);
+    assert!(size_of::<Fork>() == 104);
+    assert!(size_of::<Exec>() == 32);
+    assert!(size_of::<Exit>() == 40);
+    assert!(size_of::<Listen>() == 32);
+};

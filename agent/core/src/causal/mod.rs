@@ -1,0 +1,1 @@
+//! Which exchange caused which, and how that is known.

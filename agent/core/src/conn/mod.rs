@@ -1,0 +1,1 @@
+//! Connections: which socket, whose, and what ties it to its other end.

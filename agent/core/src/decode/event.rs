@@ -1,0 +1,262 @@
+//! What a record says, in types.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, Tid};
+
+/// Everything the pipeline reacts to, in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// First sight of a connection.
+    Open(Open),
+    /// Bytes moved by a call.
+    Data(Data),
+    /// A direction came further without data records (bytes beyond the captured head).
+    Count(Count),
+    /// A direction, or a connection, is over.
+    Closing {
+        /// The socket.
+        cookie: SockCookie,
+        /// What is over.
+        what: Closing,
+        /// When.
+        time: BootNanos,
+    },
+    /// A thread or a process was created.
+    Fork(Fork),
+    /// A process replaced its program: what is known of it is void.
+    Exec {
+        /// The process.
+        process: ProcessId,
+        /// When.
+        time: BootNanos,
+    },
+    /// A thread ended.
+    Exit(Exit),
+    /// What the host knows of a process: precedes the first event that names it, and follows each exec.
+    Process(Arc<Process>),
+}
+
+/// The bytes that started a turn. It names bytes, not a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag {
+    /// The socket the bytes were received on.
+    pub cookie: SockCookie,
+    /// Raw receive offset of the first of them.
+    pub offset: u64,
+}
+
+/// Who acted, and every tag that may say on whose behalf.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Number of this thread's record: a jump means lost records.
+    pub seq: u32,
+    /// The process's lossy epoch.
+    pub lossy: u32,
+    /// The turn this thread last received bytes of, on a connection it does not call over.
+    pub own: Option<Tag>,
+    /// `own` of the creating thread when this thread was created.
+    pub birth: Option<Tag>,
+    /// The tag the creating thread itself was born with.
+    pub ancestor: Option<Tag>,
+}
+
+/// One end of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Address {
+    /// Nothing is known, or a unix socket without a name.
+    #[default]
+    Unknown,
+    /// An address and port.
+    Inet(IpAddr, u16),
+    /// The path (or `@name` of an abstract socket) a unix socket is bound to.
+    Unix(String),
+}
+
+/// The two ends of a connection as its socket has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// This end.
+    pub local: Address,
+    /// The other end.
+    pub peer: Address,
+}
+
+/// Who opened a connection, as far as the kernel knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Unknown: older than the agent, or a unix socket.
+    Unknown,
+    /// This end called `connect()`.
+    Active,
+    /// This end was accepted.
+    Passive,
+    /// Older than the agent, on a port that was listened on when it started.
+    ListeningPort,
+}
+
+/// Where the byte counts of a TCP connection start, in sequence numbers. `send` is raw: it is one less than the other
+/// end's `recv` at the end that opened the connection, whose acknowledged bytes count its SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bases {
+    /// Of bytes sent.
+    pub send: u32,
+    /// Of bytes received.
+    pub recv: u32,
+}
+
+/// What ties a socket to its other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Nothing was read, or two samples disagreed.
+    None,
+    /// TCP: a sample of the bases.
+    Tcp(Bases),
+    /// Unix: the other end's cookie.
+    Unix(SockCookie),
+}
+
+/// First sight of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// When.
+    pub time: BootNanos,
+    /// The socket.
+    pub cookie: SockCookie,
+    /// Who moved the first bytes.
+    pub actor: Actor,
+    /// Who opened it.
+    pub opened: Opened,
+    /// Older than the hooks: earlier bytes were never seen.
+    pub old: bool,
+    /// It is the agent's own: the other end is left out.
+    pub agent: bool,
+    /// True for a unix socket.
+    pub unix: bool,
+    /// Network namespace (`net.ns.inum`).
+    pub netns: u32,
+    /// Both addresses.
+    pub endpoint: Endpoint,
+    /// Bases read at establishment, or the other end's cookie.
+    pub link: Link,
+    /// Thread that called `connect()`, and its own tag then.
+    pub connect: Option<(Tid, Option<Tag>)>,
+}
+
+/// Direction of bytes, seen from the socket's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Out of the process.
+    Send,
+    /// Into the process.
+    Recv,
+}
+
+impl Direction {
+    /// The other direction.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Send => Self::Recv,
+            Self::Recv => Self::Send,
+        }
+    }
+}
+
+/// Why a call's bytes are not all here, where the kernel half says so: the name of a loss reason.
+pub type CaptureGap = &'static str;
+
+/// Bytes moved by one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    /// When.
+    pub time: BootNanos,
+    /// The socket.
+    pub cookie: SockCookie,
+    /// Who moved them.
+    pub actor: Actor,
+    /// Direction.
+    pub direction: Direction,
+    /// Raw offset of the first byte moved.
+    pub offset: u64,
+    /// Bytes moved.
+    pub len: u32,
+    /// The captured prefix of them.
+    pub bytes: Vec<u8>,
+    /// Why captured bytes fall short of the policy.
+    pub unseen: Option<CaptureGap>,
+    /// The descriptor was in blocking mode.
+    pub blocking: bool,
+    /// The turn was shed: its exchanges are void.
+    pub shed: bool,
+    /// First bytes of a turn of this direction, as the kernel half saw it.
+    pub turn_start: bool,
+    /// The thread received something unseen since it read `actor.own`.
+    pub own_stale: bool,
+    /// A sample of what ties this socket to its other end.
+    pub link: Link,
+}
+
+/// A direction came further without data records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The socket.
+    pub cookie: SockCookie,
+    /// Direction.
+    pub direction: Direction,
+    /// Raw offset behind the last byte moved.
+    pub end: u64,
+    /// When that byte moved.
+    pub time: BootNanos,
+}
+
+/// What is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The other end will send no more.
+    RecvEof,
+    /// This end will send no more.
+    SendFin,
+    /// Both directions.
+    Closed,
+    /// A call failed for good, with this errno.
+    Error(i32),
+}
+
+/// A thread or a process was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// When.
+    pub time: BootNanos,
+    /// The creating thread.
+    pub actor: Actor,
+    /// The created thread; of the same process, or the first of a new one.
+    pub child: ThreadId,
+}
+
+/// A thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// When.
+    pub time: BootNanos,
+    /// The thread.
+    pub thread: ThreadId,
+    /// It was the process's last.
+    pub last: bool,
+    /// It was ended by the end of its whole process, not by itself.
+    pub group: bool,
+}
+
+/// What the host knows of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// The process.
+    pub id: ProcessId,
+    /// Base name of its executable.
+    pub executable: String,
+    /// OpenTelemetry resource attributes, sorted by name; `service.name` among them.
+    pub resource: Vec<(String, String)>,
+}

@@ -1,0 +1,21 @@
+//! The pure middle of Tracemend: kernel records in, spans out.
+//!
+//! A stage may use the types of earlier stages and of the leaves, never those of a later one:
+//!
+//! ```text
+//! decode -> conn -> stream -> proto -> causal -> span        leaves: ids, limits, stats
+//! ```
+//!
+//! There is no clock, file, socket or randomness here: time, ids and facts about processes are arguments, so that a
+//! recording replays to identical spans on any machine.
+#![forbid(unsafe_code)]
+
+pub mod causal;
+pub mod conn;
+pub mod decode;
+pub mod ids;
+pub mod limits;
+pub mod proto;
+pub mod span;
+pub mod stats;
+pub mod stream;

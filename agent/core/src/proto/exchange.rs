@@ -1,0 +1,109 @@
+//! A request with its response, as one end of the connection saw it: a half.
+
+use crate::decode::Actor;
+use crate::ids::{BootNanos, SockCookie};
+use crate::proto::trace_context::WireContext;
+
+/// Which end of the exchange the half is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// It sent the request.
+    Client,
+    /// It received the request.
+    Server,
+}
+
+/// Names a half: its socket, and the raw offset of the request's first byte in the request's direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HalfKey {
+    /// The socket.
+    pub cookie: SockCookie,
+    /// Raw send offset at a client, raw receive offset at a server.
+    pub offset: u64,
+}
+
+/// The request of a half, known once its head was parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which half.
+    pub key: HalfKey,
+    /// Which end.
+    pub role: Role,
+    /// Request method as on the wire.
+    pub method: String,
+    /// Request target as on the wire, query included (dropped before a span exists).
+    pub target: String,
+    /// `1.0` or `1.1`.
+    pub version: &'static str,
+    /// `Host` header field.
+    pub host: Option<String>,
+    /// `User-Agent` header field.
+    pub user_agent: Option<String>,
+    /// Trace context and correlation ids on the request.
+    pub context: WireContext,
+    /// When its first byte moved.
+    pub start: BootNanos,
+    /// Who moved its first byte.
+    pub actor: Actor,
+    /// The descriptor was in blocking mode when its first byte moved.
+    pub blocking: bool,
+    /// The acting thread had received something unseen since it read its own tag.
+    pub own_stale: bool,
+}
+
+/// The response of a half, known once its final head was parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// When its first byte moved.
+    pub start: BootNanos,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The whole response was seen or counted.
+    Complete,
+    /// The connection ended before the response did.
+    Closed,
+    /// A call on the connection failed with this errno.
+    Error(i32),
+    /// The connection was switched to another protocol (101, or 2xx to CONNECT).
+    Upgraded,
+}
+
+/// What a connection's parser says, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// A request head was parsed: the half is open.
+    Request(Box<Request>),
+    /// The final response head of a half was parsed.
+    Response {
+        /// Which half.
+        key: HalfKey,
+        /// The response.
+        response: Response,
+    },
+    /// A half is over.
+    End(End),
+}
+
+/// A half is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Which half.
+    pub key: HalfKey,
+    /// How.
+    pub outcome: Outcome,
+    /// When the last byte of the exchange moved.
+    pub time: BootNanos,
+    /// Raw offset behind the request's last byte, as far as it was seen.
+    pub request_end: u64,
+    /// Bytes of the request's body, if its framing told them.
+    pub request_body_bytes: Option<u64>,
+    /// Bytes of the response's body, if its framing told them.
+    pub response_body_bytes: Option<u64>,
+    /// Bytes of the exchange that were counted but not seen.
+    pub unseen_bytes: u64,
+}

@@ -1,0 +1,1 @@
+//! Counters of the core: every loss has a name.

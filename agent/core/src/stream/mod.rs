@@ -1,0 +1,1 @@
+//! Chunks into gap-tolerant streams, one per direction of a connection.

@@ -1,0 +1,1 @@
+//! The user half of Tracemend: attaches the kernel half, feeds the core, exports its spans.

@@ -1,0 +1,3 @@
+//! The `tracemend` command.
+
+fn main() {}
