@@ -1,14 +1,47 @@
-//! The kernel half.
+//! The kernel half: a table of contents.
+//!
+//! - `probes/`: one file per hook family, each with the prototype it relies on
+//! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
+//! - `emit`: records into the rings
+//! - `maps`: every map, with who writes, reads and deletes
+//!
+//! The kernel half carries identity and never chooses: precedence among tags is judged in user space.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(
+        unsafe_code,
+        reason = "helpers and kernel memory: the verifier proves every access, or refuses the program"
+    ),
+    expect(
+        unreachable_pub,
+        reason = "`pub` marks what a module offers; nothing leaves a BPF object but its programs"
+    )
+)]
 
-#[cfg(not(target_arch = "bpf"))]
-fn main() {
-    eprintln!("this is the kernel half: build it with `cargo xtask build-ebpf`");
-    std::process::exit(2);
-}
+#[cfg(target_arch = "bpf")]
+mod emit;
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod probes;
+
+/// The kernel refuses tracing helpers to programs under another licence.
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
+}
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {
+    eprintln!("this is the kernel half: build it with `cargo xtask build-ebpf`");
+    std::process::exit(2);
 }

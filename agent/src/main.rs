@@ -1,3 +1,4 @@
 //! The `tracemend` command.
-
-fn main() {}
+fn main() {
+    println!("{:#?}", tracemend::attach::probe());
+}

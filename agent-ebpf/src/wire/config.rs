@@ -45,6 +45,7 @@ offsets! {
     sock_v6_daddr: "sock"."__sk_common.skc_v6_daddr";
     sock_v6_rcv_saddr: "sock"."__sk_common.skc_v6_rcv_saddr";
     sock_protocol: "sock"."sk_protocol";
+    sock_shutdown: "sock"."sk_shutdown";
     sock_socket: "sock"."sk_socket";
     sock_type: "sock"."sk_type";
     net_inum: "net"."ns.inum";
@@ -130,6 +131,10 @@ pub mod capture {
     pub const NONE: u32 = 1;
     /// Every byte, up to 8 KiB a call (small control connections).
     pub const FULL: u32 = 2;
+    /// As [`HEAD`], and the socket's process sends the requests.
+    pub const HEAD_CLIENT: u32 = 3;
+    /// As [`HEAD`], and the socket's process receives the requests.
+    pub const HEAD_SERVER: u32 = 4;
 }
 
 /// Key of the listener map.

@@ -32,5 +32,6 @@ pub const LOSSES: &str = "LOSSES";
 pub const CONTROL: &str = "CONTROL";
 /// Read-only global: offsets of kernel members.
 pub const OFFSETS: &str = "OFFSETS";
-/// Read-only global: settings fixed at load.
-pub const SETTINGS: &str = "SETTINGS";
+/// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
+/// layouts is refused when it is loaded.
+pub const SETTINGS: &str = "SETTINGS_1";

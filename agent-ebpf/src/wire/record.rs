@@ -193,6 +193,8 @@ pub mod flag {
     pub const PROVEN: u8 = 16;
     /// These bytes are the first of a turn of their direction.
     pub const TURN_START: u8 = 32;
+    /// A unix socket: the link words are its other end's cookie.
+    pub const UNIX: u8 = 64;
 }
 
 /// A direction, or a connection, is over.

@@ -34,6 +34,8 @@ pub enum Event {
     },
     /// A thread ended.
     Exit(Exit),
+    /// A process began to accept TCP connections.
+    Listen(Listen),
     /// What the host knows of a process: precedes the first event that names it, and follows each exec.
     Process(Arc<Process>),
 }
@@ -259,4 +261,46 @@ pub struct Process {
     pub executable: String,
     /// OpenTelemetry resource attributes, sorted by name; `service.name` among them.
     pub resource: Vec<(String, String)>,
+}
+
+/// A process began to accept TCP connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// When.
+    pub time: BootNanos,
+    /// The process.
+    pub process: ProcessId,
+    /// Local port.
+    pub port: u16,
+}
+
+impl Event {
+    /// When it happened; none for facts of the host, which have no time of their own.
+    #[must_use]
+    pub const fn time(&self) -> Option<BootNanos> {
+        match self {
+            Self::Open(open) => Some(open.time),
+            Self::Data(data) => Some(data.time),
+            Self::Count(count) => Some(count.time),
+            Self::Closing { time, .. } | Self::Exec { time, .. } => Some(*time),
+            Self::Fork(fork) => Some(fork.time),
+            Self::Exit(exit) => Some(exit.time),
+            Self::Listen(listen) => Some(listen.time),
+            Self::Process(_) => None,
+        }
+    }
+
+    /// The process it happened in, where it names one.
+    #[must_use]
+    pub const fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::Open(open) => Some(open.actor.thread.process),
+            Self::Data(data) => Some(data.actor.thread.process),
+            Self::Fork(fork) => Some(fork.child.process),
+            Self::Exec { process, .. } => Some(*process),
+            Self::Exit(exit) => Some(exit.thread.process),
+            Self::Listen(listen) => Some(listen.process),
+            Self::Count(_) | Self::Closing { .. } | Self::Process(_) => None,
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Records into events: the only place that knows the wire layouts.
 
 mod event;
+mod record;
 
 pub use event::{
     Actor, Address, Bases, CaptureGap, Closing, Count, Data, Direction, Endpoint, Event, Exit,
-    Fork, Link, Open, Opened, Process, Tag,
+    Fork, Link, Listen, Open, Opened, Process, Tag,
 };
+pub use record::{Error, count, decode};

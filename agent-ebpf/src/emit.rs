@@ -1,0 +1,173 @@
+//! Records into the rings, and what is counted when one does not fit.
+
+use core::ffi::c_void;
+use core::hint::black_box;
+
+use agent_ebpf::wire::config::Process;
+use agent_ebpf::wire::loss;
+use agent_ebpf::wire::record::{Actor, Data, Header, Open};
+use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_ringbuf_query};
+
+use crate::kernel::task::Task;
+use crate::maps::{
+    CAPTURE_BYTES_MAX, CONTROL, LOSSES, PROCESSES, RING_0, RING_1, RING_2, RING_3, Scratch, Thread,
+    Value, setting,
+};
+
+/// Length of a budget window.
+const WINDOW_NS: u64 = 100_000_000;
+
+/// The time records carry.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// A record's header.
+#[inline(always)]
+pub fn header<T>(kind: u16) -> Header {
+    Header {
+        kind,
+        pad: 0,
+        size: size_of::<T>() as u32,
+        time: now(),
+    }
+}
+
+/// Counts one loss, or several of one kind.
+#[inline(always)]
+pub fn count(reason: u16, amount: u64) {
+    if let Some(counter) = LOSSES.get_ptr_mut(u32::from(reason)).and_then(Value::new) {
+        let mut counter = counter;
+        *counter += amount;
+    }
+}
+
+/// Raises the lossy epoch of a process: nothing its threads carry is exact any more.
+#[inline(always)]
+pub fn lossy(tgid: u32) {
+    if let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) {
+        process.lossy += 1;
+    } else {
+        let process = Process {
+            trace: 0,
+            lossy: 1,
+            window: 0,
+            window_bytes: 0,
+        };
+        if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
+            count(loss::PROCESSES_FULL, 1);
+        }
+    }
+    // A plain increment may be lost to another CPU's, but never both: the generation changes, which is all it is for.
+    if let Some(mut control) = CONTROL.get_ptr_mut(0).and_then(Value::new) {
+        control.generation += 1;
+    }
+}
+
+/// Writes who acts, and raises the thread's sequence number.
+#[inline(always)]
+pub fn actor(target: &mut Actor, task: Task, thread: &mut Thread) {
+    thread.seq += 1;
+    target.tgid = task.tgid();
+    target.tid = task.tid();
+    target.start = task.process_start();
+    target.seq = thread.seq;
+    target.lossy = thread.lossy;
+    target.own = thread.own;
+    target.birth = thread.birth;
+    target.ancestor = thread.ancestor;
+}
+
+/// Sends a record that stands on the stack.
+#[inline(always)]
+pub fn record<T>(shard: u64, value: &T) -> bool {
+    output(
+        shard,
+        core::ptr::from_ref(value).cast(),
+        size_of::<T>() as u64,
+    )
+}
+
+/// Sends the open record in the scratch buffer.
+#[inline(always)]
+pub fn open(shard: u64, scratch: &Scratch) -> bool {
+    record::<Open>(shard, &scratch.open)
+}
+
+/// Sends the data record in the scratch buffer with its captured bytes.
+#[inline(always)]
+pub fn data(shard: u64, scratch: &Scratch) -> bool {
+    let captured = black_box(u64::from(scratch.data.captured)) & (2 * CAPTURE_BYTES_MAX as u64 - 1);
+    output(
+        shard,
+        (&raw const scratch.data).cast(),
+        size_of::<Data>() as u64 + captured,
+    )
+}
+
+#[inline(always)]
+fn output(shard: u64, data: *const c_void, size: u64) -> bool {
+    let ring = ring(shard);
+    // The reader polls; it is woken only when it must hurry, since a wake-up costs the traced application more than
+    // the record itself.
+    let flags = if fill(ring) > u64::from(setting!(ring_bytes)) / 4 {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    };
+    // SAFETY: `ring` is a ring buffer and `data` holds `size` bytes; the verifier checks both.
+    let result = unsafe { bpf_ringbuf_output(ring, data.cast_mut(), size, u64::from(flags)) };
+    if result != 0 {
+        count(loss::RING_FULL, 1);
+    }
+    result == 0
+}
+
+/// True if the ring is more than half full and the process has used up its budget of the current window: its next turn
+/// is to be shed.
+#[inline(always)]
+pub fn over_budget(shard: u64, tgid: u32, bytes: u32) -> bool {
+    let filled = fill(ring(shard));
+    if filled < u64::from(setting!(ring_bytes)) / 4 {
+        return false;
+    }
+    let time = now();
+    let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) else {
+        let process = Process {
+            trace: 0,
+            lossy: 0,
+            window: time,
+            window_bytes: u64::from(bytes),
+        };
+        if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
+            count(loss::PROCESSES_FULL, 1);
+        }
+        return false;
+    };
+    if time - process.window > WINDOW_NS {
+        process.window = time;
+        process.window_bytes = 0;
+    }
+    process.window_bytes += u64::from(bytes);
+    filled > u64::from(setting!(ring_bytes)) / 2
+        && process.window_bytes > u64::from(setting!(process_budget_bytes))
+}
+
+#[inline(always)]
+fn fill(ring: *mut c_void) -> u64 {
+    // SAFETY: `ring` is a ring buffer.
+    unsafe { bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) }
+}
+
+#[inline(always)]
+fn ring(shard: u64) -> *mut c_void {
+    match shard & u64::from(setting!(ring_mask)) {
+        0 => (&raw const RING_0).cast_mut().cast(),
+        1 => (&raw const RING_1).cast_mut().cast(),
+        2 => (&raw const RING_2).cast_mut().cast(),
+        _ => (&raw const RING_3).cast_mut().cast(),
+    }
+}

@@ -1,0 +1,283 @@
+//! `struct sock`, `struct tcp_sock` and `struct unix_sock` (Linux 6.18, include/net/sock.h, linux/tcp.h, net/af_unix.h).
+
+use core::ffi::c_void;
+
+use agent_ebpf::wire::record::Open;
+use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
+use aya_ebpf::helpers::generated::{
+    bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_storage_get, bpf_skc_to_tcp_sock,
+    bpf_skc_to_unix_sock,
+};
+
+use crate::kernel::{copy, load};
+use crate::maps::{CONNECTIONS, Connection, Value, offset};
+
+/// Unix address family.
+pub const AF_UNIX: u16 = 1;
+/// IPv4 address family.
+pub const AF_INET: u16 = 2;
+/// IPv6 address family.
+pub const AF_INET6: u16 = 10;
+/// Stream socket type.
+pub const SOCK_STREAM: u16 = 1;
+/// `RCV_SHUTDOWN`: the other end will send no more.
+const RCV_SHUTDOWN: u8 = 1;
+/// Bytes of `sockaddr_un` before its path.
+const UNIX_PATH_OFFSET: u64 = 2;
+
+/// A socket, as a BTF pointer.
+#[derive(Clone, Copy)]
+pub struct Sock(*const c_void);
+
+impl Sock {
+    /// A socket a tracepoint hands out.
+    #[inline(always)]
+    pub const fn from_argument(pointer: *const c_void) -> Self {
+        Self(pointer)
+    }
+
+    /// Address family.
+    #[inline(always)]
+    pub fn family(self) -> u16 {
+        load(self.0, offset!(sock_family))
+    }
+
+    /// Socket type (`SOCK_STREAM`, ...).
+    #[inline(always)]
+    pub fn kind(self) -> u16 {
+        load(self.0, offset!(sock_type))
+    }
+
+    /// Address of its `struct socket`, to compare with.
+    #[inline(always)]
+    pub fn socket(self) -> u64 {
+        load(self.0, offset!(sock_socket))
+    }
+
+    /// True if the other end will send no more.
+    #[inline(always)]
+    pub fn receive_is_shut(self) -> bool {
+        let shutdown: u8 = load(self.0, offset!(sock_shutdown));
+        shutdown & RCV_SHUTDOWN != 0
+    }
+
+    /// Its cookie: never 0, never reused.
+    #[inline(always)]
+    pub fn cookie(self) -> u64 {
+        // SAFETY: tracing programs may pass any BTF `struct sock` (>= 5.12).
+        unsafe { bpf_get_socket_cookie(self.0.cast_mut()) }
+    }
+
+    /// Local port, host byte order.
+    #[inline(always)]
+    pub fn local_port(self) -> u16 {
+        load(self.0, offset!(sock_num))
+    }
+
+    /// Network namespace.
+    #[inline(always)]
+    pub fn netns(self) -> u32 {
+        let net: *const c_void = load(self.0, offset!(sock_net));
+        load(net, offset!(net_inum))
+    }
+
+    /// What is known of the connection, made if it is not there yet.
+    #[inline(always)]
+    pub fn connection(self) -> Option<Value<Connection>> {
+        self.storage(u64::from(BPF_SK_STORAGE_GET_F_CREATE))
+    }
+
+    /// What is known of the connection, if anything.
+    #[inline(always)]
+    pub fn known_connection(self) -> Option<Value<Connection>> {
+        self.storage(0)
+    }
+
+    #[inline(always)]
+    fn storage(self, flags: u64) -> Option<Value<Connection>> {
+        let map = (&raw const CONNECTIONS).cast_mut().cast();
+        // SAFETY: the map is socket storage and the socket a BTF pointer; a null value means zeroed.
+        Value::new(
+            unsafe { bpf_sk_storage_get(map, self.0.cast_mut(), core::ptr::null_mut(), flags) }
+                .cast(),
+        )
+    }
+
+    /// As a TCP socket: none for any other protocol, MPTCP included.
+    #[inline(always)]
+    pub fn tcp(self) -> Option<Tcp> {
+        // SAFETY: the helper checks family, type and protocol itself.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut()) };
+        if tcp.is_null() {
+            None
+        } else {
+            Some(Tcp(tcp.cast_const().cast()))
+        }
+    }
+
+    /// As a unix socket.
+    #[inline(always)]
+    pub fn unix(self) -> Option<Unix> {
+        // SAFETY: the helper checks the family itself.
+        let unix = unsafe { bpf_skc_to_unix_sock(self.0.cast_mut()) };
+        if unix.is_null() {
+            None
+        } else {
+            Some(Unix(unix.cast_const().cast()))
+        }
+    }
+
+    /// Writes both addresses of an internet socket.
+    #[inline(always)]
+    pub fn addresses(self, open: &mut Open) {
+        open.local_port = self.local_port();
+        let remote: u16 = load(self.0, offset!(sock_dport));
+        open.remote_port = u16::from_be(remote);
+        if self.family() == AF_INET {
+            let local: u32 = load(self.0, offset!(sock_rcv_saddr));
+            let remote: u32 = load(self.0, offset!(sock_daddr));
+            open.local = [0; 16];
+            open.remote = [0; 16];
+            open.local[..4].copy_from_slice(&local.to_ne_bytes());
+            open.remote[..4].copy_from_slice(&remote.to_ne_bytes());
+        } else {
+            open.local = self.address(offset!(sock_v6_rcv_saddr));
+            open.remote = self.address(offset!(sock_v6_daddr));
+        }
+    }
+
+    #[inline(always)]
+    fn address(self, offset: u32) -> [u8; 16] {
+        copy(self.0.wrapping_byte_add(offset as usize)).unwrap_or_default()
+    }
+}
+
+/// A TCP socket.
+#[derive(Clone, Copy)]
+pub struct Tcp(*const c_void);
+
+impl Tcp {
+    /// Raw offset behind the last byte received by the process.
+    ///
+    /// `bytes_received` counts what arrived; what is behind `copied_seq` was not read yet.
+    #[inline(always)]
+    pub fn received(self) -> u64 {
+        let arrived: u64 = load(self.0, offset!(tcp_bytes_received));
+        let next: u32 = load(self.0, offset!(tcp_rcv_nxt));
+        let copied: u32 = load(self.0, offset!(tcp_copied_seq));
+        arrived.wrapping_sub(u64::from(next.wrapping_sub(copied)))
+    }
+
+    /// Raw offset behind the last byte sent by the process; one more than the payload where this end opened the
+    /// connection, since its acknowledged bytes count the SYN.
+    #[inline(always)]
+    pub fn sent(self) -> u64 {
+        let acked: u64 = load(self.0, offset!(tcp_bytes_acked));
+        let unacked: u32 = load(self.0, offset!(tcp_snd_una));
+        let written: u32 = load(self.0, offset!(tcp_write_seq));
+        acked.wrapping_add(u64::from(written.wrapping_sub(unacked)))
+    }
+
+    /// Where the counts of sent and received bytes start, in sequence numbers.
+    ///
+    /// The hook runs without the socket lock, so each base is read twice; none unless both agree.
+    #[inline(always)]
+    pub fn bases(self) -> Option<[u32; 2]> {
+        let first = [self.send_base(), self.receive_base()];
+        let second = [self.send_base(), self.receive_base()];
+        if first[0] == second[0] && first[1] == second[1] {
+            Some(first)
+        } else {
+            None
+        }
+    }
+
+    /// The bases at the moment the connection is established, before any byte moved.
+    #[inline(always)]
+    pub fn initial_bases(self) -> [u32; 2] {
+        [
+            load(self.0, offset!(tcp_write_seq)),
+            load(self.0, offset!(tcp_rcv_nxt)),
+        ]
+    }
+
+    #[inline(always)]
+    fn send_base(self) -> u32 {
+        let unacked: u32 = load(self.0, offset!(tcp_snd_una));
+        let acked: u64 = load(self.0, offset!(tcp_bytes_acked));
+        unacked.wrapping_sub(acked as u32)
+    }
+
+    #[inline(always)]
+    fn receive_base(self) -> u32 {
+        let next: u32 = load(self.0, offset!(tcp_rcv_nxt));
+        let arrived: u64 = load(self.0, offset!(tcp_bytes_received));
+        next.wrapping_sub(arrived as u32)
+    }
+}
+
+/// A unix socket.
+#[derive(Clone, Copy)]
+pub struct Unix(*const c_void);
+
+impl Unix {
+    /// Cookie of the other end; 0 while that end never acted, or is gone.
+    #[inline(always)]
+    pub fn peer_cookie(self) -> u64 {
+        let peer: u64 = load(self.0, offset!(unix_peer));
+        if peer == 0 {
+            return 0;
+        }
+        copy((peer + u64::from(offset!(sock_cookie))) as *const c_void).unwrap_or(0)
+    }
+
+    /// True if this end is bound to a name: an accepted socket shares its listener's.
+    #[inline(always)]
+    pub fn is_bound(self) -> bool {
+        let address: u64 = load(self.0, offset!(unix_addr));
+        address != 0
+    }
+
+    /// True if the other end is bound to a name.
+    #[inline(always)]
+    pub fn peer_is_bound(self) -> bool {
+        self.peer_address() != 0
+    }
+
+    /// Writes the name of the bound end.
+    #[inline(always)]
+    pub fn path(self, open: &mut Open) {
+        let own: u64 = load(self.0, offset!(unix_addr));
+        let address = if own == 0 { self.peer_address() } else { own };
+        open.path_len = 0;
+        if address == 0 {
+            return;
+        }
+        let Some(length) =
+            copy::<u32>((address + u64::from(offset!(unix_address_len))) as *const c_void)
+        else {
+            return;
+        };
+        let name = address + u64::from(offset!(unix_address_name)) + UNIX_PATH_OFFSET;
+        // SAFETY: the destination holds the whole path of a `sockaddr_un`; the helper checks the source itself.
+        let result = unsafe {
+            bpf_probe_read_kernel(
+                open.path.as_mut_ptr().cast(),
+                open.path.len() as u32,
+                name as *const c_void,
+            )
+        };
+        if result == 0 {
+            open.path_len = length.saturating_sub(UNIX_PATH_OFFSET as u32) as u16;
+        }
+    }
+
+    #[inline(always)]
+    fn peer_address(self) -> u64 {
+        let peer: u64 = load(self.0, offset!(unix_peer));
+        if peer == 0 {
+            return 0;
+        }
+        copy((peer + u64::from(offset!(unix_addr))) as *const c_void).unwrap_or(0)
+    }
+}

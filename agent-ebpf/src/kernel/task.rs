@@ -1,0 +1,168 @@
+//! `struct task_struct` (Linux 6.18, include/linux/sched.h) and what hangs off it.
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get,
+};
+
+use crate::kernel::sock::Sock;
+use crate::kernel::{copy, load};
+use crate::maps::{self, THREADS, Thread, Value, offset};
+
+/// `PF_IO_WORKER`, `PF_USER_WORKER` and `PF_KTHREAD`: tasks without registers of their own.
+const PF_NO_USER: u32 = 0x10 | 0x4000 | 0x0020_0000;
+/// `TS_COMPAT`: the task is in a 32-bit system call.
+const TS_COMPAT: u32 = 2;
+/// `SIGNAL_GROUP_EXIT`.
+const SIGNAL_GROUP_EXIT: u32 = 4;
+/// `O_NONBLOCK`.
+pub const O_NONBLOCK: u32 = 0o4000;
+
+/// A task, as a BTF pointer.
+#[derive(Clone, Copy)]
+pub struct Task(*mut task_struct);
+
+impl Task {
+    /// The task this hook runs in.
+    #[inline(always)]
+    pub fn current() -> Self {
+        // SAFETY: the helper has no preconditions.
+        Self(unsafe { bpf_get_current_task_btf() })
+    }
+
+    /// A task a tracepoint hands out.
+    #[inline(always)]
+    pub const fn from_argument(pointer: *const c_void) -> Self {
+        Self(pointer.cast_mut().cast())
+    }
+
+    #[inline(always)]
+    const fn base(self) -> *const c_void {
+        self.0.cast_const().cast()
+    }
+
+    /// Process id in the initial pid namespace.
+    #[inline(always)]
+    pub fn tgid(self) -> u32 {
+        load(self.base(), offset!(task_tgid))
+    }
+
+    /// Thread id in the initial pid namespace.
+    #[inline(always)]
+    pub fn tid(self) -> u32 {
+        load(self.base(), offset!(task_pid))
+    }
+
+    /// When its process started: `start_boottime` of the group leader.
+    #[inline(always)]
+    pub fn process_start(self) -> u64 {
+        let leader: *const c_void = load(self.base(), offset!(task_group_leader));
+        load(leader, offset!(task_start))
+    }
+
+    /// True if its registers are those of a 64-bit system call of its own.
+    #[inline(always)]
+    pub fn has_user_registers(self) -> bool {
+        let flags: u32 = load(self.base(), offset!(task_flags));
+        if flags & PF_NO_USER != 0 {
+            return false;
+        }
+        let status: u32 = load(self.base(), offset!(task_status));
+        status & TS_COMPAT == 0
+    }
+
+    /// True if its whole process is ending: the thread did not end by itself.
+    #[inline(always)]
+    pub fn group_exits(self) -> bool {
+        let signal: *const c_void = load(self.base(), offset!(task_signal));
+        let flags: u32 = load(signal, offset!(signal_flags));
+        flags & SIGNAL_GROUP_EXIT != 0
+    }
+
+    /// True if no other thread of its process lives (`signal_struct.live` is lowered before the exit hook runs).
+    #[inline(always)]
+    pub fn last_of_process(self) -> bool {
+        let signal: *const c_void = load(self.base(), offset!(task_signal));
+        let live: i32 = load(signal, offset!(signal_live));
+        live == 0
+    }
+
+    /// The registers of its system call.
+    #[inline(always)]
+    pub fn registers(self) -> Registers {
+        // SAFETY: the task is a BTF pointer, as the helper demands; it returns a pointer to `struct pt_regs`.
+        Registers(unsafe { bpf_task_pt_regs(self.0) } as usize as *const c_void)
+    }
+
+    /// `f_flags` of descriptor `fd`, if that descriptor is the socket behind `sock`.
+    #[inline(always)]
+    pub fn descriptor_of(self, fd: u32, sock: Sock) -> Option<u32> {
+        let files: *const c_void = load(self.base(), offset!(task_files));
+        let table: *const c_void = load(files, offset!(files_table));
+        let max: u32 = load(table, offset!(table_max));
+        if fd >= max {
+            return None;
+        }
+        let slots: u64 = load(table, offset!(table_files));
+        let slot = (slots + u64::from(fd) * 8) as *const c_void;
+        let file: u64 = copy(slot)?;
+        let private: u64 = copy((file + u64::from(offset!(file_private))) as *const c_void)?;
+        if private == 0 || private != sock.socket() {
+            return None;
+        }
+        copy((file + u64::from(offset!(file_flags))) as *const c_void)
+    }
+
+    /// What this thread carries, made if it is not there yet.
+    #[inline(always)]
+    pub fn thread(self) -> Option<Value<Thread>> {
+        self.storage(u64::from(BPF_LOCAL_STORAGE_GET_F_CREATE))
+    }
+
+    /// What this thread carries, if it ever carried anything.
+    #[inline(always)]
+    pub fn known_thread(self) -> Option<Value<Thread>> {
+        self.storage(0)
+    }
+
+    #[inline(always)]
+    fn storage(self, flags: u64) -> Option<Value<Thread>> {
+        let map = maps::TaskStorage::as_ptr(&THREADS);
+        // SAFETY: the map is task storage and the task a BTF pointer; a null value means zeroed.
+        Value::new(
+            unsafe { bpf_task_storage_get(map, self.0, core::ptr::null_mut(), flags) }.cast(),
+        )
+    }
+}
+
+/// `struct pt_regs` of a system call on x86-64 (arch/x86/include/asm/ptrace.h; a stable layout).
+#[derive(Clone, Copy)]
+pub struct Registers(*const c_void);
+
+impl Registers {
+    /// System call number.
+    #[inline(always)]
+    pub fn number(self) -> u64 {
+        load(self.0, 120)
+    }
+
+    /// First argument.
+    #[inline(always)]
+    pub fn first(self) -> u64 {
+        load(self.0, 112)
+    }
+
+    /// Second argument.
+    #[inline(always)]
+    pub fn second(self) -> u64 {
+        load(self.0, 104)
+    }
+
+    /// Third argument.
+    #[inline(always)]
+    pub fn third(self) -> u64 {
+        load(self.0, 96)
+    }
+}

@@ -1,0 +1,249 @@
+//! Every map: who writes, who reads, who deletes, and why this size.
+
+use core::ffi::c_void;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+use agent_ebpf::wire::config::{
+    Control, CountKey, CountValue, ListenerKey, Offsets, Process, Settings,
+};
+use agent_ebpf::wire::loss;
+use agent_ebpf::wire::record::{Data, Open, Tag};
+use aya_ebpf::Global;
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, bpf_map_type};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage};
+use aya_ebpf::macros::btf_map;
+
+/// Captured bytes of one record at most.
+pub const CAPTURE_BYTES_MAX: usize = 8192;
+
+/// Offsets of kernel members. Written by the loader, then frozen: the verifier sees constants.
+#[unsafe(no_mangle)]
+pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
+
+/// Settings fixed at load, likewise.
+#[unsafe(no_mangle)]
+pub static SETTINGS_1: Global<Settings> = Global::new(ZERO_SETTINGS);
+
+const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
+const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
+
+/// Records on their way to user space: written by the probes, read and released by the ring stage. A connection keeps
+/// to one ring, so its records stay in order. The user half sets the size; these are placeholders.
+#[btf_map]
+pub static RING_0: RingBuf<[u8; 0], 4096> = RingBuf::new();
+#[btf_map]
+pub static RING_1: RingBuf<[u8; 0], 4096> = RingBuf::new();
+#[btf_map]
+pub static RING_2: RingBuf<[u8; 0], 4096> = RingBuf::new();
+#[btf_map]
+pub static RING_3: RingBuf<[u8; 0], 4096> = RingBuf::new();
+
+/// Connections: written and read by the payload and state probes; the kernel deletes with the socket.
+#[btf_map]
+pub static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+
+/// Threads: written and read by the payload and process probes; the kernel deletes with the task.
+#[btf_map]
+pub static THREADS: TaskStorage<Thread> = TaskStorage::new();
+
+/// Process policies and budgets: policies are written by user space, inherited by the fork probe; budgets are written
+/// by the payload probes; the exit probe deletes with the last thread. 16,384 traced processes a host.
+#[btf_map]
+pub static PROCESSES: HashMap<u32, Process, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Capture policies by socket cookie: written and deleted by user space, read at each turn's start. An evicted
+/// entry only means that the heads of a connection are copied again.
+#[btf_map]
+pub static POLICIES: LruHashMap<u64, u32, 65536> = LruHashMap::new();
+
+/// Ports listened on when the agent started: written by user space before the payload probes attach, read at the first
+/// sight of a connection older than the agent, never deleted.
+#[btf_map]
+pub static LISTENERS: HashMap<ListenerKey, u32, 8192, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
+
+/// How far directions came beyond their captured heads: written by the payload probes, swept and deleted by user
+/// space. 16,384 directions that move bodies at once; where it is full, a record is sent instead.
+#[btf_map]
+pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
+
+/// Losses by reason: written by the probes, read by user space.
+#[btf_map]
+pub static LOSSES: PerCpuArray<u64, { loss::COUNT }> = PerCpuArray::new();
+
+/// What changes while the agent runs: written by user space (and the generation by [`crate::emit::lossy`]).
+#[btf_map]
+pub static CONTROL: Array<Control, 1> = Array::new();
+
+/// Where records are built: too large for the 512-byte stack.
+#[btf_map]
+pub static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+
+/// One CPU's room to build a record in.
+#[repr(C)]
+pub struct Scratch {
+    /// 1 while a probe builds a record here: a preempting probe must not write.
+    pub busy: u64,
+    /// A connection's first sight.
+    pub open: Open,
+    /// A data record; `bytes` must follow it without a gap.
+    pub data: Data,
+    /// Twice the capture limit, since the verifier bounds offset and length apart.
+    pub bytes: [u8; CAPTURE_BYTES_MAX * 2],
+}
+
+/// What a connection is, kept beside its socket.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Connection {
+    /// Socket cookie; 0 until the payload probes saw the socket.
+    pub cookie: u64,
+    /// Raw offset of the current turn's first byte: sent, received.
+    pub turn_start: [u64; 2],
+    /// Bytes moved so far on a unix socket: sent, received. TCP counts its own.
+    pub moved: [u64; 2],
+    /// `own` of the thread that called `connect()`, then.
+    pub connect_own: Tag,
+    /// Number of turns: sent, received.
+    pub turns: [u32; 2],
+    /// Bases read at establishment: of bytes sent, of bytes received.
+    pub bases: [u32; 2],
+    /// Thread that called `connect()`.
+    pub connect_tid: u32,
+    /// Capture policy, read at the turn's start.
+    pub policy: u32,
+    /// A value of [`agent_ebpf::wire::record::opened`].
+    pub opened: u8,
+    /// The state probe saw it before any data.
+    pub seen_opening: u8,
+    /// The bases were read at establishment.
+    pub bases_known: u8,
+    /// The open record was sent.
+    pub announced: u8,
+    /// Direction of the last bytes plus one, 0 before any.
+    pub last: u8,
+    /// The current exchange's turns are shed.
+    pub shed: u8,
+    /// The end was told: a FIN was sent, or an error or EOF seen (bits of `1 << end`).
+    pub ended: u8,
+    /// Zero.
+    pub pad: u8,
+}
+
+/// What a thread carries, kept beside its task.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Thread {
+    /// The turn it last received bytes of, on a connection it does not call over.
+    pub own: Tag,
+    /// `own` of its creator at its creation.
+    pub birth: Tag,
+    /// What its creator was born with.
+    pub ancestor: Tag,
+    /// Number of its last record.
+    pub seq: u32,
+    /// Generation under which `traced` and `lossy` were read, plus one.
+    pub generation: u32,
+    /// 1 if its process is traced.
+    pub traced: u32,
+    /// Its process's lossy epoch.
+    pub lossy: u32,
+    /// 1 if it received something unseen since `own` was set.
+    pub own_stale: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// Task storage, which aya-ebpf does not define: the same layout as its other BTF maps.
+#[repr(C)]
+pub struct TaskStorage<T> {
+    r#type: *const [i32; bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
+}
+
+// SAFETY: the fields are placeholders that only the loader reads, from the object's BTF.
+unsafe impl<T> Sync for TaskStorage<T> {}
+
+impl<T> TaskStorage<T> {
+    const fn new() -> Self {
+        Self {
+            r#type: core::ptr::null(),
+            key: core::ptr::null(),
+            value: core::ptr::null(),
+            max_entries: core::ptr::null(),
+            map_flags: core::ptr::null(),
+        }
+    }
+
+    /// The map as helpers take it.
+    #[inline(always)]
+    pub const fn as_ptr(&self) -> *mut c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+}
+
+/// A map value. The kernel keeps the memory for as long as the program runs; other CPUs may write it at the same
+/// time, so a value is only ever a hint that user space checks against offsets and sequence numbers.
+pub struct Value<T>(NonNull<T>);
+
+impl<T> Value<T> {
+    /// Wraps what a look-up helper returned.
+    #[inline(always)]
+    pub fn new(pointer: *mut T) -> Option<Self> {
+        NonNull::new(pointer).map(Self)
+    }
+}
+
+impl<T> Deref for Value<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: a look-up helper returned the pointer, so it points to a live value of the map's value type.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> DerefMut for Value<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// Reads one field of a read-only global, without copying the rest to the stack.
+macro_rules! field {
+    ($global:path as $type:ty, $field:ident) => {{
+        let pointer = (&raw const $global).cast::<$type>();
+        // SAFETY: `Global` is transparent over its value, which is initialised; volatile, because the loader replaces it.
+        unsafe { core::ptr::read_volatile(&raw const (*pointer).$field) }
+    }};
+}
+
+/// The offset of a kernel member.
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::maps::field!(
+            $crate::maps::OFFSETS as agent_ebpf::wire::config::Offsets,
+            $field
+        )
+    };
+}
+
+/// A setting.
+macro_rules! setting {
+    ($field:ident) => {
+        $crate::maps::field!(
+            $crate::maps::SETTINGS_1 as agent_ebpf::wire::config::Settings,
+            $field
+        )
+    };
+}
+
+pub(crate) use {field, offset, setting};

@@ -1,0 +1,5 @@
+//! One file per hook family. Each states the prototype it relies on and why it is this hook.
+
+pub mod payload;
+pub mod process;
+pub mod state;

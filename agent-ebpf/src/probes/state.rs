@@ -1,0 +1,112 @@
+//! Life of TCP connections.
+//!
+//! Hook: `tp_btf/inet_sock_set_state`, prototype `(const struct sock *sk, const int oldstate, const int newstate)`
+//! (include/trace/events/sock.h, Linux >= 4.16). It fires once per transition, often in softirq context, where the
+//! current task is unrelated; only `connect()` and `listen()` transitions happen in the caller's context.
+
+use agent_ebpf::wire::record::{End, Listen, end, kind, opened};
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::emit;
+use crate::kernel::sock::Sock;
+use crate::kernel::task::Task;
+use crate::maps::Connection;
+
+// States of include/net/tcp_states.h.
+const ESTABLISHED: i32 = 1;
+const SYN_SENT: i32 = 2;
+const SYN_RECV: i32 = 3;
+const FIN_WAIT1: i32 = 4;
+const CLOSE: i32 = 7;
+const LAST_ACK: i32 = 9;
+const LISTEN: i32 = 10;
+
+/// A TCP socket changes its state.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn sock_state_in(ctx: BtfTracePointContext) -> i32 {
+    let sock = Sock::from_argument(ctx.arg(0));
+    let old: i32 = ctx.arg(1);
+    let new: i32 = ctx.arg(2);
+    match new {
+        SYN_SENT => connecting(sock),
+        ESTABLISHED => established(sock, old),
+        LISTEN => listening(sock),
+        FIN_WAIT1 | LAST_ACK => ended(sock, end::SEND_FIN),
+        CLOSE => ended(sock, end::CLOSED),
+        _ => None,
+    };
+    0
+}
+
+/// `connect()` was called: the only moment that names the thread on whose behalf.
+#[inline(always)]
+fn connecting(sock: Sock) -> Option<()> {
+    let mut connection = sock.connection()?;
+    let task = Task::current();
+    connection.opened = opened::ACTIVE;
+    connection.seen_opening = 1;
+    connection.connect_tid = task.tid();
+    if let Some(thread) = task.known_thread() {
+        connection.connect_own = thread.own;
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn established(sock: Sock, old: i32) -> Option<()> {
+    let mut connection = sock.connection()?;
+    if old == SYN_RECV && connection.opened == opened::UNKNOWN {
+        connection.opened = opened::PASSIVE;
+    }
+    connection.seen_opening = 1;
+    let mut bases = sock.tcp()?.initial_bases();
+    if connection.opened == opened::ACTIVE {
+        // Raw, as the payload probes read it: the acknowledged SYN will be counted.
+        bases[0] = bases[0].wrapping_sub(1);
+    }
+    connection.bases = bases;
+    connection.bases_known = 1;
+    Some(())
+}
+
+#[inline(always)]
+fn listening(sock: Sock) -> Option<()> {
+    let task = Task::current();
+    let listen = Listen {
+        header: emit::header::<Listen>(kind::LISTEN),
+        tgid: task.tgid(),
+        port: sock.local_port(),
+        pad: 0,
+        start: task.process_start(),
+    };
+    emit::record(0, &listen);
+    Some(())
+}
+
+#[inline(always)]
+fn ended(sock: Sock, what: u32) -> Option<()> {
+    let mut connection = sock.known_connection()?;
+    if connection.announced == 0 || already_told(&mut connection, what) {
+        return None;
+    }
+    let header = emit::header::<End>(kind::END);
+    emit::record(
+        connection.cookie,
+        &End {
+            header,
+            cookie: connection.cookie,
+            what,
+            errno: 0,
+        },
+    );
+    Some(())
+}
+
+#[inline(always)]
+fn already_told(connection: &mut Connection, what: u32) -> bool {
+    let bit = 1_u8 << what;
+    let told = connection.ended & bit != 0;
+    connection.ended |= bit;
+    told
+}

@@ -1,0 +1,386 @@
+//! Checked parsing of ring buffer records.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use agent_ebpf::wire::config::{CountKey, CountValue};
+use agent_ebpf::wire::record::{self as wire, direction, end, flag, kind, opened};
+use agent_ebpf::wire::{loss, record};
+use thiserror::Error;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::decode::event::{
+    Actor, Address, Bases, Closing, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link,
+    Listen, Open, Opened, Tag,
+};
+use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+
+/// Why a record is not an event.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Error {
+    /// It is shorter than its layout, or than it says.
+    #[error("record of kind {kind} is {len} bytes short of its layout")]
+    Short {
+        /// Its kind, 0 if even that is missing.
+        kind: u16,
+        /// Its length.
+        len: usize,
+    },
+    /// No layout has this number.
+    #[error("unknown record kind {0}")]
+    Kind(u16),
+    /// A field has a value outside its list.
+    #[error("record of kind {0} has a value outside its list")]
+    Value(u16),
+}
+
+/// Decodes one record.
+///
+/// # Errors
+/// If the record is short, of an unknown kind, or holds a value outside its list.
+pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
+    let header: wire::Header = read(bytes, 0)?.0;
+    let time = BootNanos(header.time);
+    match header.kind {
+        kind::OPEN => open(&read::<wire::Open>(bytes, header.kind)?.0),
+        kind::DATA => {
+            let (layout, rest) = read::<wire::Data>(bytes, header.kind)?;
+            data(&layout, rest)
+        }
+        kind::END => {
+            let layout = read::<wire::End>(bytes, header.kind)?.0;
+            let what = match layout.what {
+                end::RECV_EOF => Closing::RecvEof,
+                end::SEND_FIN => Closing::SendFin,
+                end::CLOSED => Closing::Closed,
+                end::ERROR => Closing::Error(
+                    i32::try_from(layout.errno).map_err(|_| Error::Value(header.kind))?,
+                ),
+                _ => return Err(Error::Value(header.kind)),
+            };
+            Ok(Event::Closing {
+                cookie: SockCookie(layout.cookie),
+                what,
+                time,
+            })
+        }
+        kind::FORK => {
+            let layout = read::<wire::Fork>(bytes, header.kind)?.0;
+            let child = thread(layout.child_tgid, layout.child_tid, layout.child_start);
+            Ok(Event::Fork(Fork {
+                time,
+                actor: actor(&layout.actor),
+                child,
+            }))
+        }
+        kind::EXEC => {
+            let layout = read::<wire::Exec>(bytes, header.kind)?.0;
+            Ok(Event::Exec {
+                process: process(layout.tgid, layout.start),
+                time,
+            })
+        }
+        kind::EXIT => {
+            let layout = read::<wire::Exit>(bytes, header.kind)?.0;
+            let thread = thread(layout.tgid, layout.tid, layout.start);
+            Ok(Event::Exit(Exit {
+                time,
+                thread,
+                last: layout.last != 0,
+                group: layout.group != 0,
+            }))
+        }
+        kind::LISTEN => {
+            let layout = read::<wire::Listen>(bytes, header.kind)?.0;
+            Ok(Event::Listen(Listen {
+                time,
+                process: process(layout.tgid, layout.start),
+                port: layout.port,
+            }))
+        }
+        other => Err(Error::Kind(other)),
+    }
+}
+
+/// The event for an entry of the kernel half's map of counted bytes; none if its direction is outside its list.
+#[must_use]
+pub fn count(key: CountKey, value: CountValue) -> Option<Count> {
+    let direction = match u8::try_from(key.direction).ok()? {
+        direction::SEND => Direction::Send,
+        direction::RECV => Direction::Recv,
+        _ => return None,
+    };
+    Some(Count {
+        cookie: SockCookie(key.cookie),
+        direction,
+        end: value.end,
+        time: BootNanos(value.time),
+    })
+}
+
+fn read<T: FromBytes + KnownLayout + Immutable>(
+    bytes: &[u8],
+    kind: u16,
+) -> Result<(T, &[u8]), Error> {
+    T::read_from_prefix(bytes).map_err(|_| Error::Short {
+        kind,
+        len: bytes.len(),
+    })
+}
+
+fn open(layout: &wire::Open) -> Result<Event, Error> {
+    let unix = layout.family == AF_UNIX;
+    let link = match (unix, layout.peer_cookie, layout.base_known) {
+        (true, 0, _) | (false, _, 0) => Link::None,
+        (true, peer, _) => Link::Unix(SockCookie(peer)),
+        (false, _, _) => Link::Tcp(Bases {
+            send: layout.send_base,
+            recv: layout.recv_base,
+        }),
+    };
+    let opened = match layout.opened {
+        opened::UNKNOWN => Opened::Unknown,
+        opened::ACTIVE => Opened::Active,
+        opened::PASSIVE => Opened::Passive,
+        opened::LISTENING_PORT => Opened::ListeningPort,
+        _ => return Err(Error::Value(kind::OPEN)),
+    };
+    let connect =
+        (layout.connect_tid != 0).then(|| (Tid(layout.connect_tid), tag(layout.connect_own)));
+    Ok(Event::Open(Open {
+        time: BootNanos(layout.header.time),
+        cookie: SockCookie(layout.cookie),
+        actor: actor(&layout.actor),
+        opened,
+        old: layout.old != 0,
+        agent: layout.agent != 0,
+        unix,
+        netns: layout.netns,
+        endpoint: endpoint(layout),
+        link,
+        connect,
+    }))
+}
+
+fn endpoint(layout: &wire::Open) -> Endpoint {
+    if layout.family == AF_UNIX {
+        // One end is bound, the other has no name; which is which decides who asks.
+        let name = unix_name(layout);
+        return match layout.opened {
+            opened::PASSIVE => Endpoint {
+                local: name,
+                peer: Address::Unknown,
+            },
+            _ => Endpoint {
+                local: Address::Unknown,
+                peer: name,
+            },
+        };
+    }
+    let address = |bytes: [u8; 16], port: u16| {
+        let ip = if layout.family == AF_INET {
+            IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
+        } else {
+            // An IPv4 peer of an IPv6 socket is what users know it as.
+            Ipv6Addr::from(bytes).to_canonical()
+        };
+        Address::Inet(ip, port)
+    };
+    Endpoint {
+        local: address(layout.local, layout.local_port),
+        peer: address(layout.remote, layout.remote_port),
+    }
+}
+
+fn unix_name(layout: &wire::Open) -> Address {
+    let length = usize::from(layout.path_len).min(layout.path.len());
+    let bytes = &layout.path[..length];
+    let (prefix, name) = match bytes.split_first() {
+        None => return Address::Unknown,
+        Some((0, name)) => ("@", name),
+        Some(_) => ("", bytes),
+    };
+    let end = name
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(name.len());
+    Address::Unix(format!("{prefix}{}", String::from_utf8_lossy(&name[..end])))
+}
+
+fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
+    let bytes = rest
+        .get(..layout.captured as usize)
+        .filter(|_| layout.captured <= layout.len)
+        .ok_or(Error::Short {
+            kind: kind::DATA,
+            len: rest.len(),
+        })?;
+    let direction = match layout.direction {
+        direction::SEND => Direction::Send,
+        direction::RECV => Direction::Recv,
+        _ => return Err(Error::Value(kind::DATA)),
+    };
+    let has = |bit: u8| layout.flags & bit != 0;
+    Ok(Event::Data(Data {
+        time: BootNanos(layout.header.time),
+        cookie: SockCookie(layout.cookie),
+        actor: actor(&layout.actor),
+        direction,
+        offset: layout.offset,
+        len: layout.len,
+        bytes: bytes.to_vec(),
+        unseen: loss_name(layout.unseen),
+        blocking: has(flag::BLOCKING),
+        shed: has(flag::SHED),
+        turn_start: has(flag::TURN_START),
+        own_stale: has(flag::OWN_STALE),
+        link: match (has(flag::LINK), has(flag::UNIX)) {
+            (false, _) => Link::None,
+            (true, true) => Link::Unix(SockCookie(
+                u64::from(layout.link_high) << 32 | u64::from(layout.link_low),
+            )),
+            (true, false) => Link::Tcp(Bases {
+                send: layout.link_low,
+                recv: layout.link_high,
+            }),
+        },
+    }))
+}
+
+fn loss_name(number: u16) -> Option<&'static str> {
+    loss::ALL
+        .iter()
+        .find(|(known, _, _)| *known == number)
+        .map(|(_, name, _)| *name)
+}
+
+fn actor(layout: &wire::Actor) -> Actor {
+    Actor {
+        thread: thread(layout.tgid, layout.tid, layout.start),
+        seq: layout.seq,
+        lossy: layout.lossy,
+        own: tag(layout.own),
+        birth: tag(layout.birth),
+        ancestor: tag(layout.ancestor),
+    }
+}
+
+fn tag(layout: record::Tag) -> Option<Tag> {
+    (layout.cookie != 0).then_some(Tag {
+        cookie: SockCookie(layout.cookie),
+        offset: layout.offset,
+    })
+}
+
+const fn process(tgid: u32, start: u64) -> ProcessId {
+    ProcessId {
+        tgid: Tgid(tgid),
+        start: BootNanos(start),
+    }
+}
+
+const fn thread(tgid: u32, tid: u32, start: u64) -> ThreadId {
+    ThreadId {
+        process: process(tgid, start),
+        tid: Tid(tid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::{FromZeros, IntoBytes};
+
+    fn data_record(captured: u32, bytes: &[u8]) -> Vec<u8> {
+        let mut layout = wire::Data::new_zeroed();
+        layout.header.kind = kind::DATA;
+        layout.header.time = 7;
+        layout.cookie = 3;
+        layout.len = 10;
+        layout.captured = captured;
+        layout.direction = direction::RECV;
+        layout.flags = flag::LINK | flag::BLOCKING;
+        layout.link_low = 1;
+        layout.link_high = 2;
+        layout.actor.own = record::Tag {
+            cookie: 3,
+            offset: 5,
+        };
+        [layout.as_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn data_keeps_its_captured_prefix_and_tags() {
+        let Ok(Event::Data(data)) = decode(&data_record(4, b"GET /")) else {
+            panic!("a data record")
+        };
+        assert_eq!(
+            (data.bytes.as_slice(), data.len, data.time),
+            (b"GET ".as_slice(), 10, BootNanos(7))
+        );
+        assert_eq!(data.link, Link::Tcp(Bases { send: 1, recv: 2 }));
+        assert_eq!(
+            data.actor.own,
+            Some(Tag {
+                cookie: SockCookie(3),
+                offset: 5
+            })
+        );
+        assert_eq!(data.actor.birth, None);
+        assert!(data.blocking && !data.shed);
+    }
+
+    #[test]
+    fn captured_bytes_that_are_not_there_are_refused() {
+        assert_eq!(
+            decode(&data_record(4, b"GE")),
+            Err(Error::Short {
+                kind: kind::DATA,
+                len: 2
+            })
+        );
+        assert_eq!(
+            decode(&data_record(11, &[0; 16])),
+            Err(Error::Short {
+                kind: kind::DATA,
+                len: 16
+            }),
+            "more than moved"
+        );
+    }
+
+    #[test]
+    fn unknown_kinds_and_values_are_refused() {
+        let mut record = data_record(0, b"");
+        record[0] = 99;
+        assert_eq!(decode(&record), Err(Error::Kind(99)));
+        let mut layout = wire::End::new_zeroed();
+        layout.header.kind = kind::END;
+        layout.what = 77;
+        assert_eq!(decode(layout.as_bytes()), Err(Error::Value(kind::END)));
+    }
+
+    #[test]
+    fn every_cut_of_a_record_is_refused() {
+        let record = data_record(4, b"GET ");
+        for length in 0..record.len() {
+            assert!(decode(&record[..length]).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn unix_names_are_shown_as_users_write_them() {
+        let mut layout = wire::Open::new_zeroed();
+        layout.family = AF_UNIX;
+        layout.path[..6].copy_from_slice(b"/run/a");
+        layout.path_len = 7;
+        assert_eq!(unix_name(&layout), Address::Unix("/run/a".into()));
+        layout.path[..3].copy_from_slice(b"\0ab");
+        layout.path_len = 3;
+        assert_eq!(unix_name(&layout), Address::Unix("@ab".into()));
+        layout.path_len = 0;
+        assert_eq!(unix_name(&layout), Address::Unknown);
+    }
+}

@@ -1,0 +1,128 @@
+//! The hooks, what each is for, and what is off without it.
+
+use agent_ebpf::wire::names::program;
+use aya::programs::BtfTracePoint;
+use aya::{Btf, Ebpf};
+
+use crate::attach::session;
+
+/// Whether a hook works here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It loads (and is attached, in a session).
+    On,
+    /// It does not.
+    Off,
+}
+
+/// What became of one hook.
+#[derive(Clone, Debug)]
+pub struct HookReport {
+    /// The kernel's name of the hook.
+    pub name: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Nothing can be traced without it.
+    pub essential: bool,
+    /// Whether it works.
+    pub state: State,
+    /// Why not; empty where it works.
+    pub why: String,
+}
+
+/// A hook and the program for it.
+pub(super) struct Hook {
+    pub(super) program: &'static str,
+    pub(super) tracepoint: &'static str,
+    pub(super) purpose: &'static str,
+    pub(super) essential: bool,
+}
+
+/// What must stand before the first payload: roles and lineage.
+pub(super) const EARLY: [Hook; 4] = [
+    Hook {
+        program: program::SOCK_STATE,
+        tracepoint: "inet_sock_set_state",
+        purpose: "connection life: who opened it, the connecting thread, its end",
+        essential: false,
+    },
+    Hook {
+        program: program::FORK,
+        tracepoint: "sched_process_fork",
+        purpose: "threads and processes created while serving",
+        essential: false,
+    },
+    Hook {
+        program: program::EXEC,
+        tracepoint: "sched_process_exec",
+        purpose: "new programs: names and targets",
+        essential: false,
+    },
+    Hook {
+        program: program::EXIT,
+        tracepoint: "sched_process_exit",
+        purpose: "ended threads and processes",
+        essential: false,
+    },
+];
+
+/// The payload itself.
+pub(super) const PAYLOAD: [Hook; 2] = [
+    Hook {
+        program: program::SOCK_SEND,
+        tracepoint: "sock_send_length",
+        purpose: "bytes sent (Linux 6.3 or later)",
+        essential: true,
+    },
+    Hook {
+        program: program::SOCK_RECV,
+        tracepoint: "sock_recv_length",
+        purpose: "bytes received (Linux 6.3 or later)",
+        essential: true,
+    },
+];
+
+impl Hook {
+    /// Loads the program, and attaches it if asked to.
+    pub(super) fn load(&self, ebpf: &mut Ebpf, btf: &Btf, attach: bool) -> HookReport {
+        let outcome = self.try_load(ebpf, btf, attach);
+        HookReport {
+            name: self.tracepoint,
+            purpose: self.purpose,
+            essential: self.essential,
+            state: if outcome.is_ok() {
+                State::On
+            } else {
+                State::Off
+            },
+            why: outcome
+                .err()
+                .map_or_else(String::new, |error| format!("{error:#}")),
+        }
+    }
+
+    fn try_load(&self, ebpf: &mut Ebpf, btf: &Btf, attach: bool) -> anyhow::Result<()> {
+        let program = ebpf
+            .program_mut(self.program)
+            .ok_or_else(|| anyhow::anyhow!("the kernel half has no program {}", self.program))?;
+        let program: &mut BtfTracePoint = program.try_into()?;
+        program.load(self.tracepoint, btf)?;
+        if attach {
+            program.attach()?;
+        }
+        Ok(())
+    }
+}
+
+/// Tries every hook on this kernel by loading its program, without attaching anything.
+///
+/// # Errors
+/// If the kernel half as a whole cannot be loaded (no permission, no BTF, no kernel half in this build).
+pub fn probe() -> anyhow::Result<Vec<HookReport>> {
+    let (mut ebpf, btf) = session::load_object(&session::Options::default())?;
+    Ok(EARLY
+        .iter()
+        .chain(&PAYLOAD)
+        .map(|hook| hook.load(&mut ebpf, &btf, false))
+        .collect())
+}

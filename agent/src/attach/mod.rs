@@ -1,0 +1,9 @@
+//! Loads and attaches the kernel half: each hook on its own, so that an absent one only switches off what needs it.
+
+mod btf;
+mod hooks;
+mod offsets;
+mod session;
+
+pub use hooks::{HookReport, State, probe};
+pub use session::{Options, Session, Targets};

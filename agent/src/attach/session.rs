@@ -1,0 +1,248 @@
+//! A loaded and attached kernel half, and what user space tells it.
+
+use agent_ebpf::wire::config::{CountKey, CountValue, ListenerKey, Process, Settings, trace};
+use agent_ebpf::wire::{ABI_VERSION, loss, names};
+use anyhow::{Context, Result, bail};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
+use aya::{Btf, Ebpf, EbpfLoader};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::attach::hooks::{EARLY, HookReport, PAYLOAD, State};
+use crate::attach::offsets;
+use crate::object::object;
+
+/// How the kernel half is to work.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of each data ring: a power of two of pages.
+    pub ring_bytes: u32,
+    /// Data rings: 1, 2 or 4.
+    pub rings: u32,
+    /// Bytes a process may put into the rings in 100 ms before its new turns are shed when a ring is half full.
+    pub process_budget_bytes: u32,
+    /// Trace processes that no target names.
+    pub trace_by_default: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let ring_bytes = 4 << 20;
+        Self {
+            ring_bytes,
+            rings: if cpus >= 4 { 4 } else { 2 },
+            process_budget_bytes: ring_bytes / 4,
+            trace_by_default: true,
+        }
+    }
+}
+
+/// Captured bytes of a request turn: a header block within them is always complete.
+const REQUEST_HEAD_BYTES: u32 = 8192;
+/// Captured bytes of a response turn: the status line and the framing fields servers put first.
+const RESPONSE_HEAD_BYTES: u32 = 1024;
+
+type Bytes<const N: usize> = [u8; N];
+
+/// A loaded and attached kernel half. Dropping it detaches everything.
+pub struct Session {
+    /// What became of each hook.
+    pub hooks: Vec<HookReport>,
+    /// The data rings in use.
+    pub rings: Vec<RingBuf<MapData>>,
+    targets: Targets,
+    policies: HashMap<MapData, u64, u32>,
+    counts: HashMap<MapData, Bytes<16>, Bytes<16>>,
+    losses: PerCpuArray<MapData, u64>,
+    // Owns the programs and their links.
+    _ebpf: Ebpf,
+}
+
+/// Which processes are traced.
+pub struct Targets {
+    processes: HashMap<MapData, u32, Bytes<24>>,
+    control: Array<MapData, Bytes<8>>,
+    generation: u32,
+}
+
+impl Session {
+    /// Loads and attaches the kernel half. `listeners` is asked for every (network namespace, port) listened on after
+    /// the state hook stands and before the payload hooks do, so that no connection has an unknown role.
+    ///
+    /// # Errors
+    /// If the object cannot be loaded, or an essential hook cannot be attached.
+    pub fn start(options: &Options, listeners: impl FnOnce() -> Vec<(u32, u16)>) -> Result<Self> {
+        let (mut ebpf, btf) = load_object(options)?;
+        let mut hooks: Vec<_> = EARLY
+            .iter()
+            .map(|hook| hook.load(&mut ebpf, &btf, true))
+            .collect();
+        let mut known: HashMap<_, Bytes<8>, u32> =
+            HashMap::try_from(take(&mut ebpf, names::LISTENERS)?)?;
+        for (netns, port) in listeners() {
+            let key = ListenerKey {
+                netns,
+                port: u32::from(port),
+            };
+            let key: Bytes<8> = zerocopy::transmute!(key);
+            if let Err(error) = known.insert(key, 1, 0) {
+                tracing::warn!(%error, "too many listening ports: roles of older connections are unknown beyond them");
+                break;
+            }
+        }
+        hooks.extend(PAYLOAD.iter().map(|hook| hook.load(&mut ebpf, &btf, true)));
+        if let Some(hook) = hooks
+            .iter()
+            .find(|hook| hook.essential && hook.state == State::Off)
+        {
+            bail!(
+                "the hook {} cannot be used on this kernel: {}",
+                hook.name,
+                hook.why
+            );
+        }
+        let rings = names::RINGS[..options.rings as usize]
+            .iter()
+            .map(|name| Ok(RingBuf::try_from(take(&mut ebpf, name)?)?))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            hooks,
+            rings,
+            targets: Targets {
+                processes: HashMap::try_from(take(&mut ebpf, names::PROCESSES)?)?,
+                control: Array::try_from(take(&mut ebpf, names::CONTROL)?)?,
+                generation: 0,
+            },
+            policies: HashMap::try_from(take(&mut ebpf, names::POLICIES)?)?,
+            counts: HashMap::try_from(take(&mut ebpf, names::COUNTS)?)?,
+            losses: PerCpuArray::try_from(take(&mut ebpf, names::LOSSES)?)?,
+            _ebpf: ebpf,
+        })
+    }
+
+    /// Which processes are traced.
+    pub const fn targets(&mut self) -> &mut Targets {
+        &mut self.targets
+    }
+
+    /// Sets what is copied of a connection: a value of [`agent_ebpf::wire::config::capture`].
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn set_policy(&mut self, cookie: u64, capture: u32) -> Result<()> {
+        self.policies
+            .insert(cookie, capture, 0)
+            .context("cannot write a capture policy")
+    }
+
+    /// Forgets a connection's policy.
+    pub fn forget_policy(&mut self, cookie: u64) {
+        // Evicted or never set: nothing to forget is no error.
+        let _ = self.policies.remove(&cookie);
+    }
+
+    /// How far every direction came beyond its captured head.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(CountKey, CountValue)> {
+        let readable = |(key, value): (Bytes<16>, Bytes<16>)| {
+            Some((
+                CountKey::read_from_bytes(&key).ok()?,
+                CountValue::read_from_bytes(&value).ok()?,
+            ))
+        };
+        self.counts
+            .iter()
+            .filter_map(|entry| entry.ok().and_then(readable))
+            .collect()
+    }
+
+    /// Forgets a direction that has come no further for a while.
+    pub fn forget_count(&mut self, key: CountKey) {
+        // The kernel half makes a new entry with the next bytes.
+        let key: Bytes<16> = zerocopy::transmute!(key);
+        let _ = self.counts.remove(&key);
+    }
+
+    /// Losses so far, by reason.
+    #[must_use]
+    pub fn losses(&self) -> Vec<(&'static str, u64)> {
+        let sum = |number: u16| {
+            self.losses
+                .get(&u32::from(number), 0)
+                .map_or(0, |values| values.iter().sum())
+        };
+        loss::ALL
+            .iter()
+            .map(|(number, name, _)| (*name, sum(*number)))
+            .collect()
+    }
+}
+
+impl Targets {
+    /// Traces a process and its later children.
+    ///
+    /// # Errors
+    /// If the map is full.
+    pub fn add(&mut self, tgid: u32) -> Result<()> {
+        self.set(tgid, trace::YES)
+    }
+
+    /// Leaves a process and its later children out.
+    ///
+    /// # Errors
+    /// If the map is full.
+    pub fn leave_out(&mut self, tgid: u32) -> Result<()> {
+        self.set(tgid, trace::NO)
+    }
+
+    fn set(&mut self, tgid: u32, trace: u32) -> Result<()> {
+        let process: Bytes<24> = zerocopy::transmute!(Process {
+            trace,
+            ..Process::default()
+        });
+        self.processes
+            .insert(tgid, process, 0)
+            .context("too many processes to trace")?;
+        self.generation += 1;
+        let mut control = [0; 8];
+        control[..4].copy_from_slice(&self.generation.to_ne_bytes());
+        self.control
+            .set(0, control, 0)
+            .context("cannot write the control map")
+    }
+}
+
+/// Loads the object and its maps; no program yet.
+pub(super) fn load_object(options: &Options) -> Result<(Ebpf, Btf)> {
+    let settings = Settings {
+        abi: ABI_VERSION,
+        ring_mask: options.rings - 1,
+        agent_tgid: std::process::id(),
+        trace_by_default: u32::from(options.trace_by_default),
+        ring_bytes: options.ring_bytes,
+        request_head_bytes: REQUEST_HEAD_BYTES,
+        response_head_bytes: RESPONSE_HEAD_BYTES,
+        process_budget_bytes: options.process_budget_bytes,
+    };
+    let offsets = offsets::resolve()?;
+    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let mut loader = EbpfLoader::new();
+    loader
+        .btf(Some(&btf))
+        .override_global(names::OFFSETS, offsets.as_slice(), true)
+        .override_global(names::SETTINGS, settings.as_bytes(), true)
+        // aya has no type for task storage; the kernel half alone uses it.
+        .allow_unsupported_maps();
+    for name in &names::RINGS[..options.rings as usize] {
+        loader.map_max_entries(name, options.ring_bytes);
+    }
+    let ebpf = loader
+        .load(object()?)
+        .context("cannot load the kernel half")?;
+    Ok((ebpf, btf))
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map> {
+    ebpf.take_map(name)
+        .with_context(|| format!("the kernel half has no map {name}"))
+}
