@@ -76,6 +76,7 @@ pub fn actor(target: &mut Actor, task: Task, thread: &mut Thread) {
     target.start = task.process_start();
     target.seq = thread.seq;
     target.lossy = thread.lossy;
+    target.turn = thread.turn;
     target.own = thread.own;
     target.birth = thread.birth;
     target.ancestor = thread.ancestor;

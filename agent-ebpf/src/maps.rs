@@ -63,8 +63,9 @@ pub static POLICIES: LruHashMap<u64, u32, 65536> = LruHashMap::new();
 pub static LISTENERS: HashMap<ListenerKey, u32, 8192, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
 
-/// How far directions came beyond their captured heads: written by the payload probes, swept and deleted by user
-/// space. 16,384 directions that move bodies at once; where it is full, a record is sent instead.
+/// How far directions came beyond their captured heads: written by the payload probes, which also delete when they send
+/// the record (the thread turns to another connection, or the connection turns round); swept by user space for
+/// what stays. 16,384 directions that move bodies at once; where it is full, a record is sent instead.
 #[btf_map]
 pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
@@ -104,16 +105,20 @@ pub struct Connection {
     pub turn_start: [u64; 2],
     /// Bytes moved so far on a unix socket: sent, received. TCP counts its own.
     pub moved: [u64; 2],
-    /// `own` of the thread that called `connect()`, then.
-    pub connect_own: Tag,
+    /// `turn` of the thread that called `connect()`, then.
+    pub connect_turn: Tag,
     /// Number of turns: sent, received.
     pub turns: [u32; 2],
     /// Bases read at establishment: of bytes sent, of bytes received.
     pub bases: [u32; 2],
     /// Thread that called `connect()`.
     pub connect_tid: u32,
+    /// 1 if that thread had received something unseen since its turn.
+    pub connect_stale: u32,
     /// Capture policy, read at the turn's start.
     pub policy: u32,
+    /// 1 while the map of counted bytes may hold the direction: sent, received.
+    pub counting: [u8; 2],
     /// A value of [`agent_ebpf::wire::record::opened`].
     pub opened: u8,
     /// The state probe saw it before any data.
@@ -129,13 +134,15 @@ pub struct Connection {
     /// The end was told: a FIN was sent, or an error or EOF seen (bits of `1 << end`).
     pub ended: u8,
     /// Zero.
-    pub pad: u8,
+    pub pad: [u8; 3],
 }
 
 /// What a thread carries, kept beside its task.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Thread {
+    /// The turn it last received bytes of, on whatever stream connection.
+    pub turn: Tag,
     /// The turn it last received bytes of, on a connection it does not call over.
     pub own: Tag,
     /// `own` of its creator at its creation.
@@ -150,10 +157,12 @@ pub struct Thread {
     pub traced: u32,
     /// Its process's lossy epoch.
     pub lossy: u32,
-    /// 1 if it received something unseen since `own` was set.
-    pub own_stale: u32,
-    /// Zero.
-    pub pad: u32,
+    /// 1 if it received something unseen since `turn` was set.
+    pub stale: u32,
+    /// Direction it last noted in the map of counted bytes.
+    pub counting_direction: u32,
+    /// Socket it last noted there; 0 if nothing is pending.
+    pub counting: u64,
 }
 
 /// Task storage, which aya-ebpf does not define: the same layout as its other BTF maps.

@@ -10,7 +10,7 @@ use agent_ebpf::rules::head::head_bytes;
 use agent_ebpf::rules::syscall::{receiving, sending};
 use agent_ebpf::wire::config::{CountKey, CountValue, ListenerKey, capture, trace};
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{End, Header, Open, direction, end, flag, kind, opened};
+use agent_ebpf::wire::record::{Count, End, Header, Open, direction, end, flag, kind, opened};
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -72,7 +72,7 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
     let task = Task::current();
     if !stream {
         if direction == direction::RECV {
-            task.known_thread()?.own_stale = 1;
+            task.known_thread()?.stale = 1;
         }
         return None;
     }
@@ -137,12 +137,27 @@ fn bytes(
         connection.last = call.direction + 1;
         connection.turn_start[index] = offset;
         connection.turns[index] += 1;
+        let other = index ^ 1;
+        if connection.counting[other & 1] != 0 {
+            connection.counting[other & 1] = 0;
+            flush(cookie, other as u64);
+        }
         begin_turn(connection, task, call);
     }
-    if call.direction == direction::RECV && !sends_requests(connection) {
-        thread.own.cookie = cookie;
-        thread.own.offset = connection.turn_start[1];
-        thread.own_stale = 0;
+    if call.direction == direction::RECV {
+        thread.turn.cookie = cookie;
+        thread.turn.offset = connection.turn_start[1];
+        thread.stale = 0;
+        if !sends_requests(connection) {
+            thread.own = thread.turn;
+        }
+    }
+    if thread.counting != 0
+        && (thread.counting != cookie || thread.counting_direction != u32::from(call.direction))
+    {
+        let pending = thread.counting;
+        thread.counting = 0;
+        flush(pending, u64::from(thread.counting_direction));
     }
     if connection.policy == capture::NONE || (connection.shed != 0 && !turn_start) {
         return None;
@@ -153,6 +168,9 @@ fn bytes(
         wanted_bytes(connection, index, offset, call)
     };
     if wanted == 0 && !turn_start && connection.announced != 0 && counted(cookie, call, offset) {
+        connection.counting[index] = 1;
+        thread.counting = cookie;
+        thread.counting_direction = u32::from(call.direction);
         return None;
     }
     let mut scratch = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new)?;
@@ -183,8 +201,8 @@ fn bytes(
     if turn_start {
         flags |= flag::TURN_START;
     }
-    if thread.own_stale != 0 {
-        flags |= flag::OWN_STALE;
+    if thread.stale != 0 {
+        flags |= flag::STALE;
     }
     if connection.shed != 0 {
         flags |= flag::SHED;
@@ -335,6 +353,28 @@ fn counted(cookie: u64, call: Call, offset: u64) -> bool {
     noted
 }
 
+/// Sends what was noted of a direction before anything later is told: the order of a thread's acts, and of a
+/// connection's turns, is evidence.
+#[inline(always)]
+fn flush(cookie: u64, direction: u64) {
+    let key = CountKey { cookie, direction };
+    let Some(value) = COUNTS.get_ptr_mut(key).and_then(Value::<CountValue>::new) else {
+        return;
+    };
+    let mut header = emit::header::<Count>(kind::COUNT);
+    header.time = value.time;
+    let count = Count {
+        header,
+        cookie,
+        end: value.end,
+        direction,
+    };
+    if emit::record(cookie, &count) {
+        // Swept by user space a moment ago: nothing to delete is no error.
+        let _ = COUNTS.remove(key);
+    }
+}
+
 /// Sends the open record.
 #[inline(always)]
 fn announce(
@@ -356,12 +396,12 @@ fn announce(
     open.old = u8::from(family != AF_UNIX && connection.seen_opening == 0);
     open.agent = agent;
     open.pad = 0;
-    open.pad2 = 0;
     open.send_base = connection.bases[0];
     open.recv_base = connection.bases[1];
     open.base_known = u32::from(connection.bases_known);
     open.connect_tid = connection.connect_tid;
-    open.connect_own = connection.connect_own;
+    open.connect_turn = connection.connect_turn;
+    open.connect_stale = connection.connect_stale;
     open.peer_cookie = 0;
     open.path_len = 0;
     open.local_port = 0;

@@ -134,6 +134,7 @@ fn tell(parent: Task, child: Task, creator: &mut Thread) {
             start: 0,
             seq: 0,
             lossy: 0,
+            turn: none,
             own: none,
             birth: none,
             ancestor: none,

@@ -48,7 +48,8 @@ fn connecting(sock: Sock) -> Option<()> {
     connection.seen_opening = 1;
     connection.connect_tid = task.tid();
     if let Some(thread) = task.known_thread() {
-        connection.connect_own = thread.own;
+        connection.connect_turn = thread.turn;
+        connection.connect_stale = thread.stale;
     }
     Some(())
 }

@@ -21,6 +21,8 @@ pub mod kind {
     pub const EXIT: u16 = 6;
     /// [`super::Listen`]: a socket began to accept TCP connections.
     pub const LISTEN: u16 = 7;
+    /// [`super::Count`]: a direction came further without data records.
+    pub const COUNT: u16 = 8;
 }
 
 /// The first bytes of every record.
@@ -67,6 +69,8 @@ pub struct Actor {
     pub seq: u32,
     /// The process's lossy epoch: raised at every failed update of state; nothing stamped under a raised one is exact.
     pub lossy: u32,
+    /// The turn this thread last received bytes of, on whatever stream connection.
+    pub turn: Tag,
     /// The turn this thread last received bytes of, on a connection it does not call over.
     pub own: Tag,
     /// `own` of the creating thread at the moment this thread was created.
@@ -117,12 +121,12 @@ pub struct Open {
     pub base_known: u32,
     /// Thread that called `connect()`; 0 if unknown.
     pub connect_tid: u32,
-    /// `own` of the thread that called `connect()`, at that moment.
-    pub connect_own: Tag,
+    /// `turn` of the thread that called `connect()`, at that moment.
+    pub connect_turn: Tag,
     /// Path (or abstract name, with its leading NUL) of the bound end of a unix socket.
     pub path: [u8; 108],
-    /// Zero; keeps the size a multiple of 8.
-    pub pad2: u32,
+    /// 1 if the connecting thread had received something unseen since `connect_turn`.
+    pub connect_stale: u32,
 }
 
 /// Values of [`Open::opened`].
@@ -187,14 +191,30 @@ pub mod flag {
     pub const SHED: u8 = 2;
     /// `link_low` and `link_high` come from two equal samples.
     pub const LINK: u8 = 4;
-    /// Since `own` was read the thread received something the records do not show (a datagram, an unproven read).
-    pub const OWN_STALE: u8 = 8;
+    /// Since `turn` was read the thread received something the records do not show (a datagram).
+    pub const STALE: u8 = 8;
     /// The descriptor was proven to be the hook's socket.
     pub const PROVEN: u8 = 16;
     /// These bytes are the first of a turn of their direction.
     pub const TURN_START: u8 = 32;
     /// A unix socket: the link words are its other end's cookie.
     pub const UNIX: u8 = 64;
+}
+
+/// A direction came further without data records: bytes beyond the captured head, merged over calls.
+///
+/// The header's time is that of the last byte, so it is older than the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Count {
+    /// `kind` is [`kind::COUNT`].
+    pub header: Header,
+    /// The socket.
+    pub cookie: u64,
+    /// Raw offset behind the last byte moved.
+    pub end: u64,
+    /// A value of [`direction`].
+    pub direction: u64,
 }
 
 /// A direction, or a connection, is over.
@@ -290,11 +310,12 @@ pub struct Listen {
 const _: () = {
     assert!(size_of::<Header>() == 16);
     assert!(size_of::<Tag>() == 16);
-    assert!(size_of::<Actor>() == 72);
-    assert!(size_of::<Open>() == 296);
-    assert!(size_of::<Data>() == 128);
+    assert!(size_of::<Actor>() == 88);
+    assert!(size_of::<Open>() == 312);
+    assert!(size_of::<Data>() == 144);
+    assert!(size_of::<Count>() == 40);
     assert!(size_of::<End>() == 32);
-    assert!(size_of::<Fork>() == 104);
+    assert!(size_of::<Fork>() == 120);
     assert!(size_of::<Exec>() == 32);
     assert!(size_of::<Exit>() == 40);
     assert!(size_of::<Listen>() == 32);

@@ -58,6 +58,8 @@ pub struct Actor {
     pub seq: u32,
     /// The process's lossy epoch.
     pub lossy: u32,
+    /// The turn this thread last received bytes of, on whatever stream connection.
+    pub turn: Option<Tag>,
     /// The turn this thread last received bytes of, on a connection it does not call over.
     pub own: Option<Tag>,
     /// `own` of the creating thread when this thread was created.
@@ -144,8 +146,19 @@ pub struct Open {
     pub endpoint: Endpoint,
     /// Bases read at establishment, or the other end's cookie.
     pub link: Link,
-    /// Thread that called `connect()`, and its own tag then.
-    pub connect: Option<(Tid, Option<Tag>)>,
+    /// The call of `connect()`, if it was seen.
+    pub connect: Option<Connect>,
+}
+
+/// A call of `connect()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// The calling thread.
+    pub tid: Tid,
+    /// The turn it had last received bytes of.
+    pub turn: Option<Tag>,
+    /// It had received something unseen since.
+    pub stale: bool,
 }
 
 /// Direction of bytes, seen from the socket's process.
@@ -196,8 +209,8 @@ pub struct Data {
     pub shed: bool,
     /// First bytes of a turn of this direction, as the kernel half saw it.
     pub turn_start: bool,
-    /// The thread received something unseen since it read `actor.own`.
-    pub own_stale: bool,
+    /// The thread received something unseen (a datagram) since `actor.turn`.
+    pub stale: bool,
     /// A sample of what ties this socket to its other end.
     pub link: Link,
 }

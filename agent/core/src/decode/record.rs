@@ -9,8 +9,8 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
-    Actor, Address, Bases, Closing, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link,
-    Listen, Open, Opened, Tag,
+    Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
+    Link, Listen, Open, Opened, Tag,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
 
@@ -48,6 +48,20 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
         kind::DATA => {
             let (layout, rest) = read::<wire::Data>(bytes, header.kind)?;
             data(&layout, rest)
+        }
+        kind::COUNT => {
+            let layout = read::<wire::Count>(bytes, header.kind)?.0;
+            let key = CountKey {
+                cookie: layout.cookie,
+                direction: layout.direction,
+            };
+            let value = CountValue {
+                end: layout.end,
+                time: header.time,
+            };
+            count(key, value)
+                .map(Event::Count)
+                .ok_or(Error::Value(header.kind))
         }
         kind::END => {
             let layout = read::<wire::End>(bytes, header.kind)?.0;
@@ -147,8 +161,11 @@ fn open(layout: &wire::Open) -> Result<Event, Error> {
         opened::LISTENING_PORT => Opened::ListeningPort,
         _ => return Err(Error::Value(kind::OPEN)),
     };
-    let connect =
-        (layout.connect_tid != 0).then(|| (Tid(layout.connect_tid), tag(layout.connect_own)));
+    let connect = (layout.connect_tid != 0).then(|| Connect {
+        tid: Tid(layout.connect_tid),
+        turn: tag(layout.connect_turn),
+        stale: layout.connect_stale != 0,
+    });
     Ok(Event::Open(Open {
         time: BootNanos(layout.header.time),
         cookie: SockCookie(layout.cookie),
@@ -235,7 +252,7 @@ fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
         blocking: has(flag::BLOCKING),
         shed: has(flag::SHED),
         turn_start: has(flag::TURN_START),
-        own_stale: has(flag::OWN_STALE),
+        stale: has(flag::STALE),
         link: match (has(flag::LINK), has(flag::UNIX)) {
             (false, _) => Link::None,
             (true, true) => Link::Unix(SockCookie(
@@ -261,6 +278,7 @@ fn actor(layout: &wire::Actor) -> Actor {
         thread: thread(layout.tgid, layout.tid, layout.start),
         seq: layout.seq,
         lossy: layout.lossy,
+        turn: tag(layout.turn),
         own: tag(layout.own),
         birth: tag(layout.birth),
         ancestor: tag(layout.ancestor),

@@ -47,8 +47,8 @@ pub struct Request {
     pub actor: Actor,
     /// The descriptor was in blocking mode when its first byte moved.
     pub blocking: bool,
-    /// The acting thread had received something unseen since it read its own tag.
-    pub own_stale: bool,
+    /// The acting thread had received something unseen (a datagram) since `actor.turn`.
+    pub stale: bool,
 }
 
 /// The response of a half, known once its final head was parsed.
