@@ -3,15 +3,15 @@
 use core::ffi::c_void;
 use core::hint::black_box;
 
-use agent_ebpf::wire::config::Process;
+use agent_ebpf::wire::config::{CountKey, CountValue, Process};
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Actor, Data, Header, Open};
+use agent_ebpf::wire::record::{Actor, Count, Data, Header, Open, direction, kind};
 use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_ringbuf_query};
 
 use crate::kernel::task::Task;
 use crate::maps::{
-    CAPTURE_BYTES_MAX, CONTROL, LOSSES, PROCESSES, RING_0, RING_1, RING_2, RING_3, Scratch, Thread,
+    CAPTURE_BYTES_MAX, CONTROL, COUNTS, Connection, LOSSES, PROCESSES, RING_0, RING_1, RING_2, RING_3, Scratch, Thread,
     Value, setting,
 };
 
@@ -28,16 +28,11 @@ pub fn now() -> u64 {
 /// A record's header.
 #[inline(always)]
 pub fn header<T>(kind: u16) -> Header {
-    Header {
-        kind,
-        pad: 0,
-        size: size_of::<T>() as u32,
-        time: now(),
-    }
+    Header { kind, pad: 0, size: size_of::<T>() as u32, time: now() }
 }
 
 /// Counts one loss, or several of one kind.
-#[inline(always)]
+#[inline(never)]
 pub fn count(reason: u16, amount: u64) {
     if let Some(counter) = LOSSES.get_ptr_mut(u32::from(reason)).and_then(Value::new) {
         let mut counter = counter;
@@ -46,17 +41,12 @@ pub fn count(reason: u16, amount: u64) {
 }
 
 /// Raises the lossy epoch of a process: nothing its threads carry is exact any more.
-#[inline(always)]
+#[inline(never)]
 pub fn lossy(tgid: u32) {
     if let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) {
         process.lossy += 1;
     } else {
-        let process = Process {
-            trace: 0,
-            lossy: 1,
-            window: 0,
-            window_bytes: 0,
-        };
+        let process = Process { trace: 0, lossy: 1, window: 0, window_bytes: 0 };
         if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
             count(loss::PROCESSES_FULL, 1);
         }
@@ -85,11 +75,7 @@ pub fn actor(target: &mut Actor, task: Task, thread: &mut Thread) {
 /// Sends a record that stands on the stack.
 #[inline(always)]
 pub fn record<T>(shard: u64, value: &T) -> bool {
-    output(
-        shard,
-        core::ptr::from_ref(value).cast(),
-        size_of::<T>() as u64,
-    )
+    output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64)
 }
 
 /// Sends the open record in the scratch buffer.
@@ -102,23 +88,15 @@ pub fn open(shard: u64, scratch: &Scratch) -> bool {
 #[inline(always)]
 pub fn data(shard: u64, scratch: &Scratch) -> bool {
     let captured = black_box(u64::from(scratch.data.captured)) & (2 * CAPTURE_BYTES_MAX as u64 - 1);
-    output(
-        shard,
-        (&raw const scratch.data).cast(),
-        size_of::<Data>() as u64 + captured,
-    )
+    output(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn output(shard: u64, data: *const c_void, size: u64) -> bool {
     let ring = ring(shard);
     // The reader polls; it is woken only when it must hurry, since a wake-up costs the traced application more than
     // the record itself.
-    let flags = if fill(ring) > u64::from(setting!(ring_bytes)) / 4 {
-        BPF_RB_FORCE_WAKEUP
-    } else {
-        BPF_RB_NO_WAKEUP
-    };
+    let flags = if fill(ring) > u64::from(setting!(ring_bytes)) / 4 { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
     // SAFETY: `ring` is a ring buffer and `data` holds `size` bytes; the verifier checks both.
     let result = unsafe { bpf_ringbuf_output(ring, data.cast_mut(), size, u64::from(flags)) };
     if result != 0 {
@@ -129,7 +107,7 @@ fn output(shard: u64, data: *const c_void, size: u64) -> bool {
 
 /// True if the ring is more than half full and the process has used up its budget of the current window: its next turn
 /// is to be shed.
-#[inline(always)]
+#[inline(never)]
 pub fn over_budget(shard: u64, tgid: u32, bytes: u32) -> bool {
     let filled = fill(ring(shard));
     if filled < u64::from(setting!(ring_bytes)) / 4 {
@@ -137,12 +115,7 @@ pub fn over_budget(shard: u64, tgid: u32, bytes: u32) -> bool {
     }
     let time = now();
     let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) else {
-        let process = Process {
-            trace: 0,
-            lossy: 0,
-            window: time,
-            window_bytes: u64::from(bytes),
-        };
+        let process = Process { trace: 0, lossy: 0, window: time, window_bytes: u64::from(bytes) };
         if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
             count(loss::PROCESSES_FULL, 1);
         }
@@ -153,8 +126,7 @@ pub fn over_budget(shard: u64, tgid: u32, bytes: u32) -> bool {
         process.window_bytes = 0;
     }
     process.window_bytes += u64::from(bytes);
-    filled > u64::from(setting!(ring_bytes)) / 2
-        && process.window_bytes > u64::from(setting!(process_budget_bytes))
+    filled > u64::from(setting!(ring_bytes)) / 2 && process.window_bytes > u64::from(setting!(process_budget_bytes))
 }
 
 #[inline(always)]
@@ -170,5 +142,34 @@ fn ring(shard: u64) -> *mut c_void {
         1 => (&raw const RING_1).cast_mut().cast(),
         2 => (&raw const RING_2).cast_mut().cast(),
         _ => (&raw const RING_3).cast_mut().cast(),
+    }
+}
+
+/// Sends what was noted of both directions of a connection before anything later is told: the order of a thread's acts,
+/// and of a connection's turns, is evidence.
+#[inline(always)]
+pub fn counts(connection: &mut Connection) {
+    if connection.counting[0] != 0 {
+        connection.counting[0] = 0;
+        count_of(connection.cookie, u64::from(direction::SEND));
+    }
+    if connection.counting[1] != 0 {
+        connection.counting[1] = 0;
+        count_of(connection.cookie, u64::from(direction::RECV));
+    }
+}
+
+/// Sends what was noted of one direction, if anything still is.
+#[inline(never)]
+pub fn count_of(cookie: u64, direction: u64) {
+    let key = CountKey { cookie, direction };
+    let Some(value) = COUNTS.get_ptr_mut(key).and_then(Value::<CountValue>::new) else {
+        return;
+    };
+    let mut header = header::<Count>(kind::COUNT);
+    header.time = value.time;
+    if record(cookie, &Count { header, cookie, end: value.end, direction }) {
+        // Swept by user space a moment ago: nothing to delete is no error.
+        let _ = COUNTS.remove(key);
     }
 }

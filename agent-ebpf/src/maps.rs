@@ -4,9 +4,7 @@ use core::ffi::c_void;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use agent_ebpf::wire::config::{
-    Control, CountKey, CountValue, ListenerKey, Offsets, Process, Settings,
-};
+use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Offsets, Process, Settings};
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Data, Open, Tag};
 use aya_ebpf::Global;
@@ -60,15 +58,13 @@ pub static POLICIES: LruHashMap<u64, u32, 65536> = LruHashMap::new();
 /// Ports listened on when the agent started: written by user space before the payload probes attach, read at the first
 /// sight of a connection older than the agent, never deleted.
 #[btf_map]
-pub static LISTENERS: HashMap<ListenerKey, u32, 8192, { BPF_F_NO_PREALLOC as usize }> =
-    HashMap::new();
+pub static LISTENERS: HashMap<ListenerKey, u32, 8192, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// How far directions came beyond their captured heads: written by the payload probes, which also delete when they send
 /// the record (the thread turns to another connection, or the connection turns round); swept by user space for
 /// what stays. 16,384 directions that move bodies at once; where it is full, a record is sent instead.
 #[btf_map]
-pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as usize }> =
-    HashMap::new();
+pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
@@ -238,20 +234,14 @@ macro_rules! field {
 /// The offset of a kernel member.
 macro_rules! offset {
     ($field:ident) => {
-        $crate::maps::field!(
-            $crate::maps::OFFSETS as agent_ebpf::wire::config::Offsets,
-            $field
-        )
+        $crate::maps::field!($crate::maps::OFFSETS as agent_ebpf::wire::config::Offsets, $field)
     };
 }
 
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!(
-            $crate::maps::SETTINGS_1 as agent_ebpf::wire::config::Settings,
-            $field
-        )
+        $crate::maps::field!($crate::maps::SETTINGS_1 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

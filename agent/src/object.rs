@@ -1,6 +1,4 @@
 //! stub
 pub fn object() -> anyhow::Result<&'static [u8]> {
-    Ok(aya::include_bytes_aligned!(
-        "../../target/ebpf/tracemend.bpf.o"
-    ))
+    Ok(aya::include_bytes_aligned!("../../target/ebpf/tracemend.bpf.o"))
 }

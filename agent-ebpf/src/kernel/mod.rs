@@ -26,8 +26,7 @@ fn load<T: Copy>(base: *const c_void, offset: u32) -> T {
 fn copy<T: Copy>(address: *const c_void) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes exactly the given size, and checks the source address itself.
-    let result =
-        unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address) };
+    let result = unsafe { bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address) };
     if result != 0 {
         return None;
     }

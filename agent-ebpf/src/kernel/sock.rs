@@ -5,8 +5,7 @@ use core::ffi::c_void;
 use agent_ebpf::wire::record::Open;
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::generated::{
-    bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_storage_get, bpf_skc_to_tcp_sock,
-    bpf_skc_to_unix_sock,
+    bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_storage_get, bpf_skc_to_tcp_sock, bpf_skc_to_unix_sock,
 };
 
 use crate::kernel::{copy, load};
@@ -97,10 +96,7 @@ impl Sock {
     fn storage(self, flags: u64) -> Option<Value<Connection>> {
         let map = (&raw const CONNECTIONS).cast_mut().cast();
         // SAFETY: the map is socket storage and the socket a BTF pointer; a null value means zeroed.
-        Value::new(
-            unsafe { bpf_sk_storage_get(map, self.0.cast_mut(), core::ptr::null_mut(), flags) }
-                .cast(),
-        )
+        Value::new(unsafe { bpf_sk_storage_get(map, self.0.cast_mut(), core::ptr::null_mut(), flags) }.cast())
     }
 
     /// As a TCP socket: none for any other protocol, MPTCP included.
@@ -108,11 +104,7 @@ impl Sock {
     pub fn tcp(self) -> Option<Tcp> {
         // SAFETY: the helper checks family, type and protocol itself.
         let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut()) };
-        if tcp.is_null() {
-            None
-        } else {
-            Some(Tcp(tcp.cast_const().cast()))
-        }
+        if tcp.is_null() { None } else { Some(Tcp(tcp.cast_const().cast())) }
     }
 
     /// As a unix socket.
@@ -120,11 +112,7 @@ impl Sock {
     pub fn unix(self) -> Option<Unix> {
         // SAFETY: the helper checks the family itself.
         let unix = unsafe { bpf_skc_to_unix_sock(self.0.cast_mut()) };
-        if unix.is_null() {
-            None
-        } else {
-            Some(Unix(unix.cast_const().cast()))
-        }
+        if unix.is_null() { None } else { Some(Unix(unix.cast_const().cast())) }
     }
 
     /// Writes both addresses of an internet socket.
@@ -185,20 +173,13 @@ impl Tcp {
     pub fn bases(self) -> Option<[u32; 2]> {
         let first = [self.send_base(), self.receive_base()];
         let second = [self.send_base(), self.receive_base()];
-        if first[0] == second[0] && first[1] == second[1] {
-            Some(first)
-        } else {
-            None
-        }
+        if first[0] == second[0] && first[1] == second[1] { Some(first) } else { None }
     }
 
     /// The bases at the moment the connection is established, before any byte moved.
     #[inline(always)]
     pub fn initial_bases(self) -> [u32; 2] {
-        [
-            load(self.0, offset!(tcp_write_seq)),
-            load(self.0, offset!(tcp_rcv_nxt)),
-        ]
+        [load(self.0, offset!(tcp_write_seq)), load(self.0, offset!(tcp_rcv_nxt))]
     }
 
     #[inline(always)]
@@ -253,19 +234,13 @@ impl Unix {
         if address == 0 {
             return;
         }
-        let Some(length) =
-            copy::<u32>((address + u64::from(offset!(unix_address_len))) as *const c_void)
-        else {
+        let Some(length) = copy::<u32>((address + u64::from(offset!(unix_address_len))) as *const c_void) else {
             return;
         };
         let name = address + u64::from(offset!(unix_address_name)) + UNIX_PATH_OFFSET;
         // SAFETY: the destination holds the whole path of a `sockaddr_un`; the helper checks the source itself.
         let result = unsafe {
-            bpf_probe_read_kernel(
-                open.path.as_mut_ptr().cast(),
-                open.path.len() as u32,
-                name as *const c_void,
-            )
+            bpf_probe_read_kernel(open.path.as_mut_ptr().cast(), open.path.len() as u32, name as *const c_void)
         };
         if result == 0 {
             open.path_len = length.saturating_sub(UNIX_PATH_OFFSET as u32) as u16;

@@ -3,9 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get};
 
 use crate::kernel::sock::Sock;
 use crate::kernel::{copy, load};
@@ -131,9 +129,7 @@ impl Task {
     fn storage(self, flags: u64) -> Option<Value<Thread>> {
         let map = maps::TaskStorage::as_ptr(&THREADS);
         // SAFETY: the map is task storage and the task a BTF pointer; a null value means zeroed.
-        Value::new(
-            unsafe { bpf_task_storage_get(map, self.0, core::ptr::null_mut(), flags) }.cast(),
-        )
+        Value::new(unsafe { bpf_task_storage_get(map, self.0, core::ptr::null_mut(), flags) }.cast())
     }
 }
 

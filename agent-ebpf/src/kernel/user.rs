@@ -45,11 +45,7 @@ pub struct Captured {
 pub fn capture(registers: Registers, buffers: Buffers, wanted: u32, target: *mut u8) -> Captured {
     match buffers {
         Buffers::Flat => {
-            let unseen = if registers.second() == 0 {
-                loss::TRUNCATED
-            } else {
-                loss::USER_FAULT
-            };
+            let unseen = if registers.second() == 0 { loss::TRUNCATED } else { loss::USER_FAULT };
             match fill(target, 0, wanted, registers.second()) {
                 Some(bytes) => Captured { bytes, unseen: 0 },
                 None => Captured { bytes: 0, unseen },
@@ -58,15 +54,9 @@ pub fn capture(registers: Registers, buffers: Buffers, wanted: u32, target: *mut
         Buffers::Vector => vectors(registers.second(), registers.third(), wanted, target),
         Buffers::Message => match read::<MessageHead>(registers.second()) {
             Some(head) => vectors(head.vectors, head.count, wanted, target),
-            None => Captured {
-                bytes: 0,
-                unseen: loss::USER_FAULT,
-            },
+            None => Captured { bytes: 0, unseen: loss::USER_FAULT },
         },
-        Buffers::Many => Captured {
-            bytes: 0,
-            unseen: loss::MULTI_MESSAGE,
-        },
+        Buffers::Many => Captured { bytes: 0, unseen: loss::MULTI_MESSAGE },
     }
 }
 
@@ -75,45 +65,25 @@ fn vectors(address: u64, count: u64, wanted: u32, target: *mut u8) -> Captured {
     let mut filled = 0_u32;
     for index in 0..BUFFERS_MAX {
         if index >= count || filled >= wanted {
-            return Captured {
-                bytes: filled,
-                unseen: 0,
-            };
+            return Captured { bytes: filled, unseen: 0 };
         }
         let Some(vector) = read::<Vector>(address + index * size_of::<Vector>() as u64) else {
-            return Captured {
-                bytes: filled,
-                unseen: loss::USER_FAULT,
-            };
+            return Captured { bytes: filled, unseen: loss::USER_FAULT };
         };
         let room = wanted - filled;
-        let take = if vector.length < u64::from(room) {
-            vector.length as u32
-        } else {
-            room
-        };
+        let take = if vector.length < u64::from(room) { vector.length as u32 } else { room };
         if take == 0 {
             continue;
         }
         match fill(target, filled, take, vector.base) {
             Some(bytes) => filled += bytes,
             None => {
-                return Captured {
-                    bytes: filled,
-                    unseen: loss::USER_FAULT,
-                };
+                return Captured { bytes: filled, unseen: loss::USER_FAULT };
             }
         }
     }
-    let unseen = if filled < wanted && count > BUFFERS_MAX {
-        loss::MANY_BUFFERS
-    } else {
-        0
-    };
-    Captured {
-        bytes: filled,
-        unseen,
-    }
+    let unseen = if filled < wanted && count > BUFFERS_MAX { loss::MANY_BUFFERS } else { 0 };
+    Captured { bytes: filled, unseen }
 }
 
 /// Copies `length` bytes (at most [`CAPTURE_BYTES_MAX`]) to `target + filled`.
@@ -133,26 +103,16 @@ fn fill(target: *mut u8, filled: u32, length: u32, source: u64) -> Option<u32> {
     let place = target.wrapping_add(at as usize);
     // SAFETY: `at` and `length` are each below the capture limit and the target holds twice that; the helper checks
     // the source itself and never faults a page in.
-    let result =
-        unsafe { bpf_probe_read_user(place.cast(), length as u32, source as *const c_void) };
-    if result == 0 {
-        Some(length as u32)
-    } else {
-        None
-    }
+    let result = unsafe { bpf_probe_read_user(place.cast(), length as u32, source as *const c_void) };
+    if result == 0 { Some(length as u32) } else { None }
 }
 
 #[inline(always)]
 fn read<T: Copy>(address: u64) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes exactly the given size, and checks the source address itself.
-    let result = unsafe {
-        bpf_probe_read_user(
-            value.as_mut_ptr().cast(),
-            size_of::<T>() as u32,
-            address as *const c_void,
-        )
-    };
+    let result =
+        unsafe { bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const c_void) };
     if result != 0 {
         return None;
     }

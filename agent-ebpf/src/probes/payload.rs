@@ -10,7 +10,7 @@ use agent_ebpf::rules::head::head_bytes;
 use agent_ebpf::rules::syscall::{receiving, sending};
 use agent_ebpf::wire::config::{CountKey, CountValue, ListenerKey, capture, trace};
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Count, End, Header, Open, direction, end, flag, kind, opened};
+use agent_ebpf::wire::record::{End, Header, Open, direction, end, flag, kind, opened};
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -20,8 +20,7 @@ use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock};
 use crate::kernel::task::{O_NONBLOCK, Task};
 use crate::kernel::user;
 use crate::maps::{
-    CONTROL, COUNTS, Connection, LISTENERS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value,
-    setting,
+    CONTROL, COUNTS, Connection, LISTENERS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
 };
 
 /// `MSG_OOB`, `MSG_PEEK` and `MSG_ERRQUEUE`: bytes that are not the stream's next ones.
@@ -61,8 +60,7 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
     let result: i32 = ctx.arg(1);
     let flags: u32 = ctx.arg(2);
     let family = sock.family();
-    let stream = sock.kind() == SOCK_STREAM
-        && (family == AF_INET || family == AF_INET6 || family == AF_UNIX);
+    let stream = sock.kind() == SOCK_STREAM && (family == AF_INET || family == AF_INET6 || family == AF_UNIX);
     if result <= 0 {
         if stream && flags & MSG_PEEK == 0 {
             stopped(sock, direction, result);
@@ -91,11 +89,7 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
         emit::count(loss::SOCKET_STORAGE, 1);
         return None;
     };
-    let call = Call {
-        direction,
-        length: result as u32,
-        flags,
-    };
+    let call = Call { direction, length: result as u32, flags };
     bytes(sock, family, task, &mut thread, &mut connection, call)
 }
 
@@ -116,17 +110,9 @@ fn bytes(
         (start, [peer as u32, (peer >> 32) as u32], peer != 0)
     } else {
         let tcp = sock.tcp()?;
-        let behind = if call.direction == direction::SEND {
-            tcp.sent()
-        } else {
-            tcp.received()
-        };
+        let behind = if call.direction == direction::SEND { tcp.sent() } else { tcp.received() };
         let bases = tcp.bases();
-        (
-            behind.wrapping_sub(u64::from(call.length)),
-            bases.unwrap_or([0; 2]),
-            bases.is_some(),
-        )
+        (behind.wrapping_sub(u64::from(call.length)), bases.unwrap_or([0; 2]), bases.is_some())
     };
     if connection.cookie == 0 {
         first_sight(sock, family, connection, call.direction);
@@ -137,11 +123,7 @@ fn bytes(
         connection.last = call.direction + 1;
         connection.turn_start[index] = offset;
         connection.turns[index] += 1;
-        let other = index ^ 1;
-        if connection.counting[other & 1] != 0 {
-            connection.counting[other & 1] = 0;
-            flush(cookie, other as u64);
-        }
+        emit::counts(connection);
         begin_turn(connection, task, call);
     }
     if call.direction == direction::RECV {
@@ -152,21 +134,15 @@ fn bytes(
             thread.own = thread.turn;
         }
     }
-    if thread.counting != 0
-        && (thread.counting != cookie || thread.counting_direction != u32::from(call.direction))
-    {
+    if thread.counting != 0 && (thread.counting != cookie || thread.counting_direction != u32::from(call.direction)) {
         let pending = thread.counting;
         thread.counting = 0;
-        flush(pending, u64::from(thread.counting_direction));
+        emit::count_of(pending, u64::from(thread.counting_direction));
     }
     if connection.policy == capture::NONE || (connection.shed != 0 && !turn_start) {
         return None;
     }
-    let wanted = if connection.shed != 0 {
-        0
-    } else {
-        wanted_bytes(connection, index, offset, call)
-    };
+    let wanted = if connection.shed != 0 { 0 } else { wanted_bytes(connection, index, offset, call) };
     if wanted == 0 && !turn_start && connection.announced != 0 && counted(cookie, call, offset) {
         connection.counting[index] = 1;
         thread.counting = cookie;
@@ -222,25 +198,14 @@ fn bytes(
 
 /// Captures what is wanted, if the caller's registers prove the buffer.
 #[inline(always)]
-fn prove(
-    sock: Sock,
-    task: Task,
-    call: Call,
-    wanted: u32,
-    scratch: &mut Scratch,
-    flags: &mut u8,
-) -> user::Captured {
+fn prove(sock: Sock, task: Task, call: Call, wanted: u32, scratch: &mut Scratch, flags: &mut u8) -> user::Captured {
     let refused = |unseen| user::Captured { bytes: 0, unseen };
     if !task.has_user_registers() {
         return refused(loss::NO_USER_CALLER);
     }
     let registers = task.registers();
     let number = registers.number();
-    let buffers = if call.direction == direction::SEND {
-        sending(number)
-    } else {
-        receiving(number)
-    };
+    let buffers = if call.direction == direction::SEND { sending(number) } else { receiving(number) };
     let Some(buffers) = buffers else {
         return refused(loss::OTHER_SYSCALL);
     };
@@ -268,16 +233,9 @@ fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: 
         // An accepted socket shares its listener's name; of an unnamed pair, the end that speaks first asks.
         let Some(unix) = sock.unix() else { return };
         let asks = !unix.is_bound() && (unix.peer_is_bound() || direction == direction::SEND);
-        connection.opened = if asks {
-            opened::ACTIVE
-        } else {
-            opened::PASSIVE
-        };
+        connection.opened = if asks { opened::ACTIVE } else { opened::PASSIVE };
     } else {
-        let key = ListenerKey {
-            netns: sock.netns(),
-            port: u32::from(sock.local_port()),
-        };
+        let key = ListenerKey { netns: sock.netns(), port: u32::from(sock.local_port()) };
         if LISTENERS.get_ptr(key).is_some() {
             connection.opened = opened::LISTENING_PORT;
         }
@@ -298,10 +256,7 @@ fn sends_requests(connection: &Connection) -> bool {
 /// Reads the policy, and sheds the exchange that begins if its process is over its budget.
 #[inline(always)]
 fn begin_turn(connection: &mut Connection, task: Task, call: Call) {
-    if let Some(policy) = POLICIES
-        .get_ptr_mut(connection.cookie)
-        .and_then(Value::<u32>::new)
-    {
+    if let Some(policy) = POLICIES.get_ptr_mut(connection.cookie).and_then(Value::<u32>::new) {
         connection.policy = *policy;
     }
     let asks = (call.direction == direction::SEND) == sends_requests(connection);
@@ -321,58 +276,26 @@ fn wanted_bytes(connection: &Connection, index: usize, offset: u64, call: Call) 
         return head_bytes(0, 0, call.length, setting!(request_head_bytes));
     }
     let asks = (call.direction == direction::SEND) == sends_requests(connection);
-    let limit = if asks {
-        setting!(request_head_bytes)
-    } else {
-        setting!(response_head_bytes)
-    };
+    let limit = if asks { setting!(request_head_bytes) } else { setting!(response_head_bytes) };
     head_bytes(connection.turn_start[index & 1], offset, call.length, limit)
 }
 
 /// Notes how far a direction came beyond its head; false if there is no room to note it.
 #[inline(always)]
 fn counted(cookie: u64, call: Call, offset: u64) -> bool {
-    let key = CountKey {
-        cookie,
-        direction: u64::from(call.direction),
-    };
+    let key = CountKey { cookie, direction: u64::from(call.direction) };
     let behind = offset + u64::from(call.length);
     if let Some(mut value) = COUNTS.get_ptr_mut(key).and_then(Value::new) {
         value.time = emit::now();
         value.end = behind;
         return true;
     }
-    let value = CountValue {
-        end: behind,
-        time: emit::now(),
-    };
+    let value = CountValue { end: behind, time: emit::now() };
     let noted = COUNTS.insert(key, value, u64::from(BPF_ANY)).is_ok();
     if !noted {
         emit::count(loss::COUNTS_FULL, 1);
     }
     noted
-}
-
-/// Sends what was noted of a direction before anything later is told: the order of a thread's acts, and of a
-/// connection's turns, is evidence.
-#[inline(always)]
-fn flush(cookie: u64, direction: u64) {
-    let key = CountKey { cookie, direction };
-    let Some(value) = COUNTS.get_ptr_mut(key).and_then(Value::<CountValue>::new) else {
-        return;
-    };
-    let mut header = emit::header::<Count>(kind::COUNT);
-    header.time = value.time;
-    let count = Count {
-        header,
-        cookie,
-        end: value.end,
-        direction,
-    };
-    if emit::record(cookie, &count) {
-        // Swept by user space a moment ago: nothing to delete is no error.
-        let _ = COUNTS.remove(key);
-    }
 }
 
 /// Sends the open record.
@@ -486,15 +409,8 @@ fn stopped(sock: Sock, direction: u8, result: i32) -> Option<()> {
         return None;
     }
     connection.ended |= bit;
+    emit::counts(&mut connection);
     let header: Header = emit::header::<End>(kind::END);
-    emit::record(
-        connection.cookie,
-        &End {
-            header,
-            cookie: connection.cookie,
-            what,
-            errno,
-        },
-    );
+    emit::record(connection.cookie, &End { header, cookie: connection.cookie, what, errno });
     Some(())
 }

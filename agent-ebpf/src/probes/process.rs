@@ -34,15 +34,7 @@ pub fn fork_in(ctx: BtfTracePointContext) -> i32 {
 pub fn exec_in(ctx: BtfTracePointContext) -> i32 {
     let task = Task::from_argument(ctx.arg(0));
     let header = emit::header::<Exec>(kind::EXEC);
-    emit::record(
-        0,
-        &Exec {
-            header,
-            tgid: task.tgid(),
-            tid: task.tid(),
-            start: task.process_start(),
-        },
-    );
+    emit::record(0, &Exec { header, tgid: task.tgid(), tid: task.tid(), start: task.process_start() });
     0
 }
 
@@ -73,25 +65,14 @@ pub fn exit_in(ctx: BtfTracePointContext) -> i32 {
 /// A child is traced as its parent is.
 #[inline(always)]
 fn inherit_policy(parent: u32, child: u32) {
-    let Some(process) = PROCESSES
-        .get_ptr_mut(parent)
-        .and_then(Value::<Process>::new)
-    else {
+    let Some(process) = PROCESSES.get_ptr_mut(parent).and_then(Value::<Process>::new) else {
         return;
     };
     if process.trace == trace::DEFAULT {
         return;
     }
-    let inherited = Process {
-        trace: process.trace,
-        lossy: process.lossy,
-        window: 0,
-        window_bytes: 0,
-    };
-    if PROCESSES
-        .insert(child, inherited, u64::from(BPF_ANY))
-        .is_err()
-    {
+    let inherited = Process { trace: process.trace, lossy: process.lossy, window: 0, window_bytes: 0 };
+    if PROCESSES.insert(child, inherited, u64::from(BPF_ANY)).is_err() {
         emit::count(loss::PROCESSES_FULL, 1);
     }
 }
@@ -100,8 +81,7 @@ fn inherit_policy(parent: u32, child: u32) {
 #[inline(always)]
 fn inherit_tags(parent: Task, child: Task) -> Option<()> {
     let mut creator = parent.known_thread()?;
-    let nothing =
-        creator.own.cookie == 0 && creator.birth.cookie == 0 && creator.ancestor.cookie == 0;
+    let nothing = creator.own.cookie == 0 && creator.birth.cookie == 0 && creator.ancestor.cookie == 0;
     if nothing && child.tgid() == parent.tgid() {
         return None;
     }
@@ -111,21 +91,14 @@ fn inherit_tags(parent: Task, child: Task) -> Option<()> {
         return None;
     };
     created.birth = creator.own;
-    created.ancestor = if creator.birth.cookie == 0 {
-        creator.ancestor
-    } else {
-        creator.birth
-    };
+    created.ancestor = if creator.birth.cookie == 0 { creator.ancestor } else { creator.birth };
     tell(parent, child, &mut creator);
     Some(())
 }
 
 #[inline(always)]
 fn tell(parent: Task, child: Task, creator: &mut Thread) {
-    let none = Tag {
-        cookie: 0,
-        offset: 0,
-    };
+    let none = Tag { cookie: 0, offset: 0 };
     let mut fork = Fork {
         header: emit::header::<Fork>(kind::FORK),
         actor: Actor {

@@ -91,16 +91,9 @@ fn ended(sock: Sock, what: u32) -> Option<()> {
     if connection.announced == 0 || already_told(&mut connection, what) {
         return None;
     }
+    emit::counts(&mut connection);
     let header = emit::header::<End>(kind::END);
-    emit::record(
-        connection.cookie,
-        &End {
-            header,
-            cookie: connection.cookie,
-            what,
-            errno: 0,
-        },
-    );
+    emit::record(connection.cookie, &End { header, cookie: connection.cookie, what, errno: 0 });
     Some(())
 }
 

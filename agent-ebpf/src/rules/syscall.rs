@@ -44,10 +44,7 @@ mod tests {
     #[test]
     fn directions_do_not_overlap() {
         for number in 0..512 {
-            assert!(
-                receiving(number).is_none() || sending(number).is_none(),
-                "{number}"
-            );
+            assert!(receiving(number).is_none() || sending(number).is_none(), "{number}");
         }
     }
 

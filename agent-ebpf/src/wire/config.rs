@@ -62,9 +62,7 @@ offsets! {
 }
 
 /// Settings fixed when the programs are loaded.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Settings {
     /// [`super::ABI_VERSION`] of the user half.
@@ -86,9 +84,7 @@ pub struct Settings {
 }
 
 /// Value of the control map: what changes while the agent runs.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Control {
     /// Raised with every change of a process policy; threads cache the policy under it.
@@ -98,9 +94,7 @@ pub struct Control {
 }
 
 /// Value of the process map.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Process {
     /// A value of [`trace`].
@@ -138,9 +132,7 @@ pub mod capture {
 }
 
 /// Key of the listener map.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ListenerKey {
     /// `net.ns.inum`.
@@ -150,9 +142,7 @@ pub struct ListenerKey {
 }
 
 /// Key of the map of counted bytes.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct CountKey {
     /// Socket cookie.
@@ -162,9 +152,7 @@ pub struct CountKey {
 }
 
 /// Value of the map of counted bytes: how far a direction has come.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct CountValue {
     /// Raw offset behind the last byte moved.

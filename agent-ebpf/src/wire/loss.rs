@@ -52,10 +52,7 @@ mod tests {
     fn numbers_are_dense_and_names_unique() {
         for (index, (number, name, _)) in ALL.iter().enumerate() {
             assert_eq!(usize::from(*number), index + 1);
-            assert!(
-                ALL.iter().filter(|(_, other, _)| other == name).count() == 1,
-                "{name}"
-            );
+            assert!(ALL.iter().filter(|(_, other, _)| other == name).count() == 1, "{name}");
         }
         assert_eq!(COUNT, ALL.len() + 1);
     }

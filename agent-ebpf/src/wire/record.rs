@@ -42,9 +42,7 @@ pub struct Header {
 /// The bytes that started a turn: a socket and an offset of what was received on it. It names bytes, not a request.
 ///
 /// All zero where there is none (socket cookies start at 1).
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Tag {
     /// Socket cookie (`sock_gen_cookie`), never reused while the kernel runs.
@@ -54,9 +52,7 @@ pub struct Tag {
 }
 
 /// Who acted, and every tag that may say on whose behalf.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Actor {
     /// Process id (`task_struct.tgid`) in the initial pid namespace.

@@ -62,17 +62,11 @@ impl<'a> Btf<'a> {
         let section = |at: usize| -> Result<&'a [u8], Error> {
             let start = header + word(blob, at)? as usize;
             let length = word(blob, at + 4)? as usize;
-            blob.get(start..start.saturating_add(length))
-                .ok_or(Error::Malformed(at))
+            blob.get(start..start.saturating_add(length)).ok_or(Error::Malformed(at))
         };
         let types = section(8)?;
         let strings = section(16)?;
-        let mut btf = Self {
-            strings,
-            types,
-            positions: vec![0],
-            structures: HashMap::new(),
-        };
+        let mut btf = Self { strings, types, positions: vec![0], structures: HashMap::new() };
         btf.index()?;
         Ok(btf)
     }
@@ -84,21 +78,14 @@ impl<'a> Btf<'a> {
     /// If there is no such structure or member.
     pub(super) fn offset(&self, name: &str, path: &str) -> Result<u32, Error> {
         let missing = || Error::NoMember(name.to_owned(), path.to_owned());
-        let mut id = *self
-            .structures
-            .get(name)
-            .ok_or_else(|| Error::NoStructure(name.to_owned()))?;
+        let mut id = *self.structures.get(name).ok_or_else(|| Error::NoStructure(name.to_owned()))?;
         let mut bits = 0;
         for part in path.split('.') {
             let (offset, member) = self.member(id, part, 0)?.ok_or_else(missing)?;
             bits += offset;
             id = member;
         }
-        if bits % 8 == 0 {
-            Ok(bits / 8)
-        } else {
-            Err(missing())
-        }
+        if bits % 8 == 0 { Ok(bits / 8) } else { Err(missing()) }
     }
 
     /// Bit offset and type of a member.
@@ -113,11 +100,7 @@ impl<'a> Btf<'a> {
             let at = position + 12 + index as usize * 12;
             let (member_name, member_type) = (word(self.types, at)?, word(self.types, at + 4)?);
             let raw = word(self.types, at + 8)?;
-            let offset = if structure.bitfields {
-                raw & 0x00ff_ffff
-            } else {
-                raw
-            };
+            let offset = if structure.bitfields { raw & 0x00ff_ffff } else { raw };
             let found = self.string(member_name);
             if found == name {
                 return Ok(Some((offset, member_type)));
@@ -196,13 +179,8 @@ fn read_type(types: &[u8], position: usize) -> Result<Type, Error> {
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32, Error> {
-    let slice = bytes
-        .get(at..at.saturating_add(4))
-        .ok_or(Error::Malformed(at))?;
-    slice
-        .try_into()
-        .map(u32::from_ne_bytes)
-        .map_err(|_| Error::Malformed(at))
+    let slice = bytes.get(at..at.saturating_add(4)).ok_or(Error::Malformed(at))?;
+    slice.try_into().map(u32::from_ne_bytes).map_err(|_| Error::Malformed(at))
 }
 
 #[cfg(test)]
@@ -214,10 +192,7 @@ mod tests {
         let strings = b"\0outer\0inner\0a\0b\0c\0d\0int\0";
         let at = |name: &str| {
             let needle = format!("\0{name}\0");
-            (String::from_utf8_lossy(strings)
-                .find(&needle)
-                .expect("name is in the table")
-                + 1) as u32
+            (String::from_utf8_lossy(strings).find(&needle).expect("name is in the table") + 1) as u32
         };
         let structure = |members: u32| (STRUCT << 24) | members;
         let words = [
@@ -230,13 +205,7 @@ mod tests {
         let types: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let mut blob = MAGIC.to_ne_bytes().to_vec();
         blob.extend([1, 0]);
-        for word in [
-            24,
-            0,
-            types.len() as u32,
-            types.len() as u32,
-            strings.len() as u32,
-        ] {
+        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
             blob.extend(word.to_ne_bytes());
         }
         blob.extend(types);
@@ -257,14 +226,8 @@ mod tests {
     fn what_is_missing_is_named() {
         let blob = blob();
         let btf = Btf::parse(&blob).expect("the blob is well formed");
-        assert_eq!(
-            btf.offset("other", "a"),
-            Err(Error::NoStructure("other".into()))
-        );
-        assert_eq!(
-            btf.offset("outer", "b.x"),
-            Err(Error::NoMember("outer".into(), "b.x".into()))
-        );
+        assert_eq!(btf.offset("other", "a"), Err(Error::NoStructure("other".into())));
+        assert_eq!(btf.offset("outer", "b.x"), Err(Error::NoMember("outer".into(), "b.x".into())));
     }
 
     #[test]

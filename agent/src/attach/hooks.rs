@@ -83,34 +83,34 @@ pub(super) const PAYLOAD: [Hook; 2] = [
 ];
 
 impl Hook {
-    /// Loads the program, and attaches it if asked to.
-    pub(super) fn load(&self, ebpf: &mut Ebpf, btf: &Btf, attach: bool) -> HookReport {
-        let outcome = self.try_load(ebpf, btf, attach);
+    /// Loads the program.
+    pub(super) fn load(&self, ebpf: &mut Ebpf, btf: &Btf) -> HookReport {
+        let outcome = self.program(ebpf).and_then(|program| Ok(program.load(self.tracepoint, btf)?));
         HookReport {
             name: self.tracepoint,
             purpose: self.purpose,
             essential: self.essential,
-            state: if outcome.is_ok() {
-                State::On
-            } else {
-                State::Off
-            },
-            why: outcome
-                .err()
-                .map_or_else(String::new, |error| format!("{error:#}")),
+            state: if outcome.is_ok() { State::On } else { State::Off },
+            why: outcome.err().map_or_else(String::new, |error| format!("{error:#}")),
         }
     }
 
-    fn try_load(&self, ebpf: &mut Ebpf, btf: &Btf, attach: bool) -> anyhow::Result<()> {
+    /// Attaches the program, if it could be loaded.
+    pub(super) fn attach(&self, ebpf: &mut Ebpf, report: &mut HookReport) {
+        if report.state == State::Off {
+            return;
+        }
+        if let Err(error) = self.program(ebpf).and_then(|program| Ok(program.attach()?)) {
+            report.state = State::Off;
+            report.why = format!("{error:#}");
+        }
+    }
+
+    fn program<'a>(&self, ebpf: &'a mut Ebpf) -> anyhow::Result<&'a mut BtfTracePoint> {
         let program = ebpf
             .program_mut(self.program)
             .ok_or_else(|| anyhow::anyhow!("the kernel half has no program {}", self.program))?;
-        let program: &mut BtfTracePoint = program.try_into()?;
-        program.load(self.tracepoint, btf)?;
-        if attach {
-            program.attach()?;
-        }
-        Ok(())
+        Ok(program.try_into()?)
     }
 }
 
@@ -120,9 +120,5 @@ impl Hook {
 /// If the kernel half as a whole cannot be loaded (no permission, no BTF, no kernel half in this build).
 pub fn probe() -> anyhow::Result<Vec<HookReport>> {
     let (mut ebpf, btf) = session::load_object(&session::Options::default())?;
-    Ok(EARLY
-        .iter()
-        .chain(&PAYLOAD)
-        .map(|hook| hook.load(&mut ebpf, &btf, false))
-        .collect())
+    Ok(EARLY.iter().chain(&PAYLOAD).map(|hook| hook.load(&mut ebpf, &btf)).collect())
 }

@@ -16,9 +16,8 @@ pub(super) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// If the kernel shows no BTF, or lacks a structure or member that is needed.
 pub(super) fn resolve() -> Result<Vec<u8>> {
     let path = Path::new(VMLINUX);
-    let blob = std::fs::read(path).with_context(|| {
-        format!("cannot read {VMLINUX}: the kernel must be built with CONFIG_DEBUG_INFO_BTF=y")
-    })?;
+    let blob = std::fs::read(path)
+        .with_context(|| format!("cannot read {VMLINUX}: the kernel must be built with CONFIG_DEBUG_INFO_BTF=y"))?;
     let btf = Btf::parse(&blob).with_context(|| format!("cannot parse {VMLINUX}"))?;
     let mut bytes = Vec::with_capacity(MEMBERS.len() * 4);
     for (structure, member) in MEMBERS {

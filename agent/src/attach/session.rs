@@ -73,40 +73,31 @@ impl Session {
     /// If the object cannot be loaded, or an essential hook cannot be attached.
     pub fn start(options: &Options, listeners: impl FnOnce() -> Vec<(u32, u16)>) -> Result<Self> {
         let (mut ebpf, btf) = load_object(options)?;
-        let mut hooks: Vec<_> = EARLY
-            .iter()
-            .map(|hook| hook.load(&mut ebpf, &btf, true))
-            .collect();
-        let mut known: HashMap<_, Bytes<8>, u32> =
-            HashMap::try_from(take(&mut ebpf, names::LISTENERS)?)?;
+        // The verifier takes most of the start: everything is loaded before anything is attached, so that the hooks
+        // begin to see within a moment of each other.
+        let hooks = EARLY.iter().chain(&PAYLOAD);
+        let mut reports: Vec<_> = hooks.map(|hook| hook.load(&mut ebpf, &btf)).collect();
+        let (early, payload) = reports.split_at_mut(EARLY.len());
+        EARLY.iter().zip(early).for_each(|(hook, report)| hook.attach(&mut ebpf, report));
+        let mut known: HashMap<_, Bytes<8>, u32> = HashMap::try_from(take(&mut ebpf, names::LISTENERS)?)?;
         for (netns, port) in listeners() {
-            let key = ListenerKey {
-                netns,
-                port: u32::from(port),
-            };
+            let key = ListenerKey { netns, port: u32::from(port) };
             let key: Bytes<8> = zerocopy::transmute!(key);
             if let Err(error) = known.insert(key, 1, 0) {
                 tracing::warn!(%error, "too many listening ports: roles of older connections are unknown beyond them");
                 break;
             }
         }
-        hooks.extend(PAYLOAD.iter().map(|hook| hook.load(&mut ebpf, &btf, true)));
-        if let Some(hook) = hooks
-            .iter()
-            .find(|hook| hook.essential && hook.state == State::Off)
-        {
-            bail!(
-                "the hook {} cannot be used on this kernel: {}",
-                hook.name,
-                hook.why
-            );
+        PAYLOAD.iter().zip(payload).for_each(|(hook, report)| hook.attach(&mut ebpf, report));
+        if let Some(hook) = reports.iter().find(|hook| hook.essential && hook.state == State::Off) {
+            bail!("the hook {} cannot be used on this kernel: {}", hook.name, hook.why);
         }
         let rings = names::RINGS[..options.rings as usize]
             .iter()
             .map(|name| Ok(RingBuf::try_from(take(&mut ebpf, name)?)?))
             .collect::<Result<_>>()?;
         Ok(Self {
-            hooks,
+            hooks: reports,
             rings,
             targets: Targets {
                 processes: HashMap::try_from(take(&mut ebpf, names::PROCESSES)?)?,
@@ -130,9 +121,7 @@ impl Session {
     /// # Errors
     /// If the map cannot be written.
     pub fn set_policy(&mut self, cookie: u64, capture: u32) -> Result<()> {
-        self.policies
-            .insert(cookie, capture, 0)
-            .context("cannot write a capture policy")
+        self.policies.insert(cookie, capture, 0).context("cannot write a capture policy")
     }
 
     /// Forgets a connection's policy.
@@ -145,15 +134,9 @@ impl Session {
     #[must_use]
     pub fn counts(&self) -> Vec<(CountKey, CountValue)> {
         let readable = |(key, value): (Bytes<16>, Bytes<16>)| {
-            Some((
-                CountKey::read_from_bytes(&key).ok()?,
-                CountValue::read_from_bytes(&value).ok()?,
-            ))
+            Some((CountKey::read_from_bytes(&key).ok()?, CountValue::read_from_bytes(&value).ok()?))
         };
-        self.counts
-            .iter()
-            .filter_map(|entry| entry.ok().and_then(readable))
-            .collect()
+        self.counts.iter().filter_map(|entry| entry.ok().and_then(readable)).collect()
     }
 
     /// Forgets a direction that has come no further for a while.
@@ -166,15 +149,8 @@ impl Session {
     /// Losses so far, by reason.
     #[must_use]
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
-        let sum = |number: u16| {
-            self.losses
-                .get(&u32::from(number), 0)
-                .map_or(0, |values| values.iter().sum())
-        };
-        loss::ALL
-            .iter()
-            .map(|(number, name, _)| (*name, sum(*number)))
-            .collect()
+        let sum = |number: u16| self.losses.get(&u32::from(number), 0).map_or(0, |values| values.iter().sum());
+        loss::ALL.iter().map(|(number, name, _)| (*name, sum(*number))).collect()
     }
 }
 
@@ -196,19 +172,12 @@ impl Targets {
     }
 
     fn set(&mut self, tgid: u32, trace: u32) -> Result<()> {
-        let process: Bytes<24> = zerocopy::transmute!(Process {
-            trace,
-            ..Process::default()
-        });
-        self.processes
-            .insert(tgid, process, 0)
-            .context("too many processes to trace")?;
+        let process: Bytes<24> = zerocopy::transmute!(Process { trace, ..Process::default() });
+        self.processes.insert(tgid, process, 0).context("too many processes to trace")?;
         self.generation += 1;
         let mut control = [0; 8];
         control[..4].copy_from_slice(&self.generation.to_ne_bytes());
-        self.control
-            .set(0, control, 0)
-            .context("cannot write the control map")
+        self.control.set(0, control, 0).context("cannot write the control map")
     }
 }
 
@@ -236,13 +205,10 @@ pub(super) fn load_object(options: &Options) -> Result<(Ebpf, Btf)> {
     for name in &names::RINGS[..options.rings as usize] {
         loader.map_max_entries(name, options.ring_bytes);
     }
-    let ebpf = loader
-        .load(object()?)
-        .context("cannot load the kernel half")?;
+    let ebpf = loader.load(object()?).context("cannot load the kernel half")?;
     Ok((ebpf, btf))
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map> {
-    ebpf.take_map(name)
-        .with_context(|| format!("the kernel half has no map {name}"))
+    ebpf.take_map(name).with_context(|| format!("the kernel half has no map {name}"))
 }

@@ -43,11 +43,7 @@ impl Merge {
     pub fn push(&mut self, record: &[u8]) {
         // A record without a whole header is the decoder's to refuse; it sorts first.
         let time = Header::read_from_prefix(record).map_or(0, |(header, _)| header.time);
-        self.held.push(Reverse(Held {
-            time,
-            arrival: self.arrivals,
-            record: record.into(),
-        }));
+        self.held.push(Reverse(Held { time, arrival: self.arrivals, record: record.into() }));
         self.arrivals += 1;
     }
 
@@ -68,12 +64,7 @@ mod tests {
 
     fn record(time: u64, mark: u8) -> Vec<u8> {
         use zerocopy::IntoBytes;
-        let header = Header {
-            kind: 0,
-            pad: 0,
-            size: 17,
-            time,
-        };
+        let header = Header { kind: 0, pad: 0, size: 17, time };
         [header.as_bytes(), &[mark]].concat()
     }
 
@@ -83,14 +74,8 @@ mod tests {
         for (time, mark) in [(30, 3), (10, 1), (20, 2), (20, 9)] {
             merge.push(&record(time, mark));
         }
-        let marks: Vec<u8> = std::iter::from_fn(|| merge.next(LATE_NS + 20))
-            .map(|record| record[16])
-            .collect();
-        assert_eq!(
-            marks,
-            [1, 2, 9],
-            "the latest is held: an earlier one may still come"
-        );
+        let marks: Vec<u8> = std::iter::from_fn(|| merge.next(LATE_NS + 20)).map(|record| record[16]).collect();
+        assert_eq!(marks, [1, 2, 9], "the latest is held: an earlier one may still come");
         assert_eq!(merge.next(LATE_NS + 30).map(|record| record[16]), Some(3));
     }
 

@@ -9,8 +9,8 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
-    Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
-    Link, Listen, Open, Opened, Tag,
+    Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Listen, Open,
+    Opened, Tag,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
 
@@ -51,17 +51,9 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
         }
         kind::COUNT => {
             let layout = read::<wire::Count>(bytes, header.kind)?.0;
-            let key = CountKey {
-                cookie: layout.cookie,
-                direction: layout.direction,
-            };
-            let value = CountValue {
-                end: layout.end,
-                time: header.time,
-            };
-            count(key, value)
-                .map(Event::Count)
-                .ok_or(Error::Value(header.kind))
+            let key = CountKey { cookie: layout.cookie, direction: layout.direction };
+            let value = CountValue { end: layout.end, time: header.time };
+            count(key, value).map(Event::Count).ok_or(Error::Value(header.kind))
         }
         kind::END => {
             let layout = read::<wire::End>(bytes, header.kind)?.0;
@@ -69,50 +61,28 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
                 end::RECV_EOF => Closing::RecvEof,
                 end::SEND_FIN => Closing::SendFin,
                 end::CLOSED => Closing::Closed,
-                end::ERROR => Closing::Error(
-                    i32::try_from(layout.errno).map_err(|_| Error::Value(header.kind))?,
-                ),
+                end::ERROR => Closing::Error(i32::try_from(layout.errno).map_err(|_| Error::Value(header.kind))?),
                 _ => return Err(Error::Value(header.kind)),
             };
-            Ok(Event::Closing {
-                cookie: SockCookie(layout.cookie),
-                what,
-                time,
-            })
+            Ok(Event::Closing { cookie: SockCookie(layout.cookie), what, time })
         }
         kind::FORK => {
             let layout = read::<wire::Fork>(bytes, header.kind)?.0;
             let child = thread(layout.child_tgid, layout.child_tid, layout.child_start);
-            Ok(Event::Fork(Fork {
-                time,
-                actor: actor(&layout.actor),
-                child,
-            }))
+            Ok(Event::Fork(Fork { time, actor: actor(&layout.actor), child }))
         }
         kind::EXEC => {
             let layout = read::<wire::Exec>(bytes, header.kind)?.0;
-            Ok(Event::Exec {
-                process: process(layout.tgid, layout.start),
-                time,
-            })
+            Ok(Event::Exec { process: process(layout.tgid, layout.start), time })
         }
         kind::EXIT => {
             let layout = read::<wire::Exit>(bytes, header.kind)?.0;
             let thread = thread(layout.tgid, layout.tid, layout.start);
-            Ok(Event::Exit(Exit {
-                time,
-                thread,
-                last: layout.last != 0,
-                group: layout.group != 0,
-            }))
+            Ok(Event::Exit(Exit { time, thread, last: layout.last != 0, group: layout.group != 0 }))
         }
         kind::LISTEN => {
             let layout = read::<wire::Listen>(bytes, header.kind)?.0;
-            Ok(Event::Listen(Listen {
-                time,
-                process: process(layout.tgid, layout.start),
-                port: layout.port,
-            }))
+            Ok(Event::Listen(Listen { time, process: process(layout.tgid, layout.start), port: layout.port }))
         }
         other => Err(Error::Kind(other)),
     }
@@ -126,22 +96,11 @@ pub fn count(key: CountKey, value: CountValue) -> Option<Count> {
         direction::RECV => Direction::Recv,
         _ => return None,
     };
-    Some(Count {
-        cookie: SockCookie(key.cookie),
-        direction,
-        end: value.end,
-        time: BootNanos(value.time),
-    })
+    Some(Count { cookie: SockCookie(key.cookie), direction, end: value.end, time: BootNanos(value.time) })
 }
 
-fn read<T: FromBytes + KnownLayout + Immutable>(
-    bytes: &[u8],
-    kind: u16,
-) -> Result<(T, &[u8]), Error> {
-    T::read_from_prefix(bytes).map_err(|_| Error::Short {
-        kind,
-        len: bytes.len(),
-    })
+fn read<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8], kind: u16) -> Result<(T, &[u8]), Error> {
+    T::read_from_prefix(bytes).map_err(|_| Error::Short { kind, len: bytes.len() })
 }
 
 fn open(layout: &wire::Open) -> Result<Event, Error> {
@@ -149,10 +108,7 @@ fn open(layout: &wire::Open) -> Result<Event, Error> {
     let link = match (unix, layout.peer_cookie, layout.base_known) {
         (true, 0, _) | (false, _, 0) => Link::None,
         (true, peer, _) => Link::Unix(SockCookie(peer)),
-        (false, _, _) => Link::Tcp(Bases {
-            send: layout.send_base,
-            recv: layout.recv_base,
-        }),
+        (false, _, _) => Link::Tcp(Bases { send: layout.send_base, recv: layout.recv_base }),
     };
     let opened = match layout.opened {
         opened::UNKNOWN => Opened::Unknown,
@@ -186,14 +142,8 @@ fn endpoint(layout: &wire::Open) -> Endpoint {
         // One end is bound, the other has no name; which is which decides who asks.
         let name = unix_name(layout);
         return match layout.opened {
-            opened::PASSIVE => Endpoint {
-                local: name,
-                peer: Address::Unknown,
-            },
-            _ => Endpoint {
-                local: Address::Unknown,
-                peer: name,
-            },
+            opened::PASSIVE => Endpoint { local: name, peer: Address::Unknown },
+            _ => Endpoint { local: Address::Unknown, peer: name },
         };
     }
     let address = |bytes: [u8; 16], port: u16| {
@@ -205,10 +155,7 @@ fn endpoint(layout: &wire::Open) -> Endpoint {
         };
         Address::Inet(ip, port)
     };
-    Endpoint {
-        local: address(layout.local, layout.local_port),
-        peer: address(layout.remote, layout.remote_port),
-    }
+    Endpoint { local: address(layout.local, layout.local_port), peer: address(layout.remote, layout.remote_port) }
 }
 
 fn unix_name(layout: &wire::Open) -> Address {
@@ -219,10 +166,7 @@ fn unix_name(layout: &wire::Open) -> Address {
         Some((0, name)) => ("@", name),
         Some(_) => ("", bytes),
     };
-    let end = name
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(name.len());
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     Address::Unix(format!("{prefix}{}", String::from_utf8_lossy(&name[..end])))
 }
 
@@ -230,10 +174,7 @@ fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
     let bytes = rest
         .get(..layout.captured as usize)
         .filter(|_| layout.captured <= layout.len)
-        .ok_or(Error::Short {
-            kind: kind::DATA,
-            len: rest.len(),
-        })?;
+        .ok_or(Error::Short { kind: kind::DATA, len: rest.len() })?;
     let direction = match layout.direction {
         direction::SEND => Direction::Send,
         direction::RECV => Direction::Recv,
@@ -255,22 +196,14 @@ fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
         stale: has(flag::STALE),
         link: match (has(flag::LINK), has(flag::UNIX)) {
             (false, _) => Link::None,
-            (true, true) => Link::Unix(SockCookie(
-                u64::from(layout.link_high) << 32 | u64::from(layout.link_low),
-            )),
-            (true, false) => Link::Tcp(Bases {
-                send: layout.link_low,
-                recv: layout.link_high,
-            }),
+            (true, true) => Link::Unix(SockCookie(u64::from(layout.link_high) << 32 | u64::from(layout.link_low))),
+            (true, false) => Link::Tcp(Bases { send: layout.link_low, recv: layout.link_high }),
         },
     }))
 }
 
 fn loss_name(number: u16) -> Option<&'static str> {
-    loss::ALL
-        .iter()
-        .find(|(known, _, _)| *known == number)
-        .map(|(_, name, _)| *name)
+    loss::ALL.iter().find(|(known, _, _)| *known == number).map(|(_, name, _)| *name)
 }
 
 fn actor(layout: &wire::Actor) -> Actor {
@@ -286,24 +219,15 @@ fn actor(layout: &wire::Actor) -> Actor {
 }
 
 fn tag(layout: record::Tag) -> Option<Tag> {
-    (layout.cookie != 0).then_some(Tag {
-        cookie: SockCookie(layout.cookie),
-        offset: layout.offset,
-    })
+    (layout.cookie != 0).then_some(Tag { cookie: SockCookie(layout.cookie), offset: layout.offset })
 }
 
 const fn process(tgid: u32, start: u64) -> ProcessId {
-    ProcessId {
-        tgid: Tgid(tgid),
-        start: BootNanos(start),
-    }
+    ProcessId { tgid: Tgid(tgid), start: BootNanos(start) }
 }
 
 const fn thread(tgid: u32, tid: u32, start: u64) -> ThreadId {
-    ThreadId {
-        process: process(tgid, start),
-        tid: Tid(tid),
-    }
+    ThreadId { process: process(tgid, start), tid: Tid(tid) }
 }
 
 #[cfg(test)]
@@ -322,49 +246,26 @@ mod tests {
         layout.flags = flag::LINK | flag::BLOCKING;
         layout.link_low = 1;
         layout.link_high = 2;
-        layout.actor.own = record::Tag {
-            cookie: 3,
-            offset: 5,
-        };
+        layout.actor.own = record::Tag { cookie: 3, offset: 5 };
         [layout.as_bytes(), bytes].concat()
     }
 
     #[test]
     fn data_keeps_its_captured_prefix_and_tags() {
-        let Ok(Event::Data(data)) = decode(&data_record(4, b"GET /")) else {
-            panic!("a data record")
-        };
-        assert_eq!(
-            (data.bytes.as_slice(), data.len, data.time),
-            (b"GET ".as_slice(), 10, BootNanos(7))
-        );
+        let Ok(Event::Data(data)) = decode(&data_record(4, b"GET /")) else { panic!("a data record") };
+        assert_eq!((data.bytes.as_slice(), data.len, data.time), (b"GET ".as_slice(), 10, BootNanos(7)));
         assert_eq!(data.link, Link::Tcp(Bases { send: 1, recv: 2 }));
-        assert_eq!(
-            data.actor.own,
-            Some(Tag {
-                cookie: SockCookie(3),
-                offset: 5
-            })
-        );
+        assert_eq!(data.actor.own, Some(Tag { cookie: SockCookie(3), offset: 5 }));
         assert_eq!(data.actor.birth, None);
         assert!(data.blocking && !data.shed);
     }
 
     #[test]
     fn captured_bytes_that_are_not_there_are_refused() {
-        assert_eq!(
-            decode(&data_record(4, b"GE")),
-            Err(Error::Short {
-                kind: kind::DATA,
-                len: 2
-            })
-        );
+        assert_eq!(decode(&data_record(4, b"GE")), Err(Error::Short { kind: kind::DATA, len: 2 }));
         assert_eq!(
             decode(&data_record(11, &[0; 16])),
-            Err(Error::Short {
-                kind: kind::DATA,
-                len: 16
-            }),
+            Err(Error::Short { kind: kind::DATA, len: 16 }),
             "more than moved"
         );
     }
