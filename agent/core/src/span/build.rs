@@ -49,11 +49,7 @@ pub fn build(half: Half<'_>, decision: Decision) -> Span {
         name: method.unwrap_or("HTTP").to_owned(),
         start: decision.start,
         end: half.end.time.max(decision.start),
-        status: if error.is_some() {
-            Status::Error
-        } else {
-            Status::Unset
-        },
+        status: if error.is_some() { Status::Error } else { Status::Unset },
         attributes: attributes.0,
         links: decision.links,
         process: Arc::clone(half.process),
@@ -94,24 +90,14 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
         attributes.int(names::REQUEST_BODY_SIZE, size);
     }
     if let Some(id) = &request.context.request_id {
-        attributes
-            .0
-            .push((names::REQUEST_ID, Value::Strings(vec![clean(id)])));
+        attributes.0.push((names::REQUEST_ID, Value::Strings(vec![clean(id)])));
     }
 }
 
-fn answer(
-    half: Half<'_>,
-    decision: &Decision,
-    error: Option<ErrorType>,
-    attributes: &mut Attributes,
-) {
+fn answer(half: Half<'_>, decision: &Decision, error: Option<ErrorType>, attributes: &mut Attributes) {
     if let Some(response) = half.response {
         attributes.int(names::STATUS_CODE, response.status.into());
-        attributes.int(
-            names::TIME_TO_FIRST_BYTE,
-            response.start.since(decision.start),
-        );
+        attributes.int(names::TIME_TO_FIRST_BYTE, response.start.since(decision.start));
     }
     if let Some(size) = half.end.response_body_bytes {
         attributes.int(names::RESPONSE_BODY_SIZE, size);
@@ -127,11 +113,7 @@ fn network(half: Half<'_>, attributes: &mut Attributes) {
     attributes.text(names::PROTOCOL_VERSION, half.request.version);
     attributes.text(names::TRANSPORT, if half.unix { "unix" } else { "tcp" });
     let ends = [
-        (
-            &half.endpoint.local,
-            names::LOCAL_ADDRESS,
-            names::LOCAL_PORT,
-        ),
+        (&half.endpoint.local, names::LOCAL_ADDRESS, names::LOCAL_PORT),
         (&half.endpoint.peer, names::PEER_ADDRESS, names::PEER_PORT),
     ];
     for (end, address, port) in ends {
@@ -173,11 +155,7 @@ fn server(half: Half<'_>, named: Option<Authority<'_>>) -> (Option<String>, Opti
 
 /// The whole URL of a call. Only a port that the request names is in it, as the caller wrote it.
 fn url(target: &Target<'_>, host: &str) -> String {
-    let mut url = if target.path.is_empty() {
-        "//".to_owned()
-    } else {
-        format!("{}://", target.scheme)
-    };
+    let mut url = if target.path.is_empty() { "//".to_owned() } else { format!("{}://", target.scheme) };
     if host.contains(':') {
         url.push_str(&format!("[{host}]"));
     } else {
@@ -194,9 +172,7 @@ fn url(target: &Target<'_>, host: &str) -> String {
 
 /// Methods the conventions know: those of RFC 9110 and PATCH. Methods are case-sensitive.
 fn known_method(method: &str) -> Option<&'static str> {
-    const KNOWN: [&str; 9] = [
-        "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
-    ];
+    const KNOWN: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method)
 }
 
@@ -247,8 +223,7 @@ impl Attributes {
     }
 
     fn int(&mut self, name: &'static str, value: u64) {
-        self.0
-            .push((name, Value::Int(i64::try_from(value).unwrap_or(i64::MAX))));
+        self.0.push((name, Value::Int(i64::try_from(value).unwrap_or(i64::MAX))));
     }
 }
 
@@ -256,11 +231,7 @@ impl Attributes {
 fn clean(value: &str) -> String {
     let end = value.floor_char_boundary(SPAN_VALUE_BYTES_MAX);
     let replaced = |c: char| {
-        if c.is_control() {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
+        if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
     };
     value[..end].chars().map(replaced).collect()
 }

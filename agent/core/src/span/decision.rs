@@ -24,15 +24,7 @@ pub enum Evidence {
 
 impl Evidence {
     /// All of them, in the order docs list them.
-    pub const ALL: [Self; 7] = [
-        Self::Peer,
-        Self::Wire,
-        Self::Thread,
-        Self::Birth,
-        Self::Nginx,
-        Self::Root,
-        Self::None,
-    ];
+    pub const ALL: [Self; 7] = [Self::Peer, Self::Wire, Self::Thread, Self::Birth, Self::Nginx, Self::Root, Self::None];
 
     /// The value of `tracemend.link.evidence`.
     #[must_use]
@@ -56,15 +48,9 @@ impl Evidence {
             Self::Wire => {
                 "the ids on the request equal those of exactly one open incoming request, or name the parent span"
             }
-            Self::Thread => {
-                "the thread that made the call read the request and never interleaves requests"
-            }
-            Self::Birth => {
-                "the thread or process that made the call was created while serving the request"
-            }
-            Self::Nginx => {
-                "nginx made the call in the turn of the request, or over the connection it opened for it"
-            }
+            Self::Thread => "the thread that made the call read the request and never interleaves requests",
+            Self::Birth => "the thread or process that made the call was created while serving the request",
+            Self::Nginx => "nginx made the call in the turn of the request, or over the connection it opened for it",
             Self::Root => "the first span of its trace: nothing observed caused it",
             Self::None => "no cause could be proved: see the orphan reason",
         }
@@ -128,25 +114,13 @@ impl OrphanReason {
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::NoLineage => {
-                "the calling thread carries no tag and the call no id that lead to a request"
-            }
-            Self::WorkerWithoutItem => {
-                "a long-lived worker made the call, and what it was handed was not seen"
-            }
-            Self::AmbiguousBatch => {
-                "several requests were taken together, and nothing says which one caused it"
-            }
-            Self::AdapterMissing => {
-                "the runtime runs its own units on threads, and no adapter reads them yet"
-            }
-            Self::EventLoop => {
-                "the process interleaves requests on one thread, so the thread proves nothing"
-            }
+            Self::NoLineage => "the calling thread carries no tag and the call no id that lead to a request",
+            Self::WorkerWithoutItem => "a long-lived worker made the call, and what it was handed was not seen",
+            Self::AmbiguousBatch => "several requests were taken together, and nothing says which one caused it",
+            Self::AdapterMissing => "the runtime runs its own units on threads, and no adapter reads them yet",
+            Self::EventLoop => "the process interleaves requests on one thread, so the thread proves nothing",
             Self::OpaqueHop => "the cause passed through something whose content cannot be read",
-            Self::Lossy => {
-                "records of the process were lost, so nothing stamped meanwhile is proof"
-            }
+            Self::Lossy => "records of the process were lost, so nothing stamped meanwhile is proof",
             Self::Conflict => "two kinds of evidence named different causes",
             Self::Late => "the evidence came after the link had to be settled",
         }

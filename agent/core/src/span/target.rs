@@ -26,11 +26,7 @@ impl<'a> Target<'a> {
         let of_host = host.and_then(Authority::parse);
         if method == "CONNECT" {
             let authority = Authority::parse(target).or(of_host);
-            return Self {
-                scheme: "http",
-                authority,
-                path: String::new(),
-            };
+            return Self { scheme: "http", authority, path: String::new() };
         }
         let (scheme, own, rest) = match absolute(target) {
             Some((scheme, rest)) => {
@@ -41,25 +37,15 @@ impl<'a> Target<'a> {
         };
         let path = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
         let path = if path.is_empty() { "/" } else { path };
-        Self {
-            scheme,
-            authority: own.or(of_host),
-            path: without_session(path),
-        }
+        Self { scheme, authority: own.or(of_host), path: without_session(path) }
     }
 }
 
 impl<'a> Authority<'a> {
     /// Reads `[userinfo@]host[:port]`, dropping the userinfo; none if the host is empty.
     fn parse(text: &'a str) -> Option<Self> {
-        let text = text
-            .rsplit_once('@')
-            .map_or(text, |(_, after)| after)
-            .trim();
-        let (host, port) = match text
-            .strip_prefix('[')
-            .and_then(|inner| inner.split_once(']'))
-        {
+        let text = text.rsplit_once('@').map_or(text, |(_, after)| after).trim();
+        let (host, port) = match text.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
             Some((host, after)) => (host, after.strip_prefix(':')),
             None => match text.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
@@ -125,10 +111,7 @@ mod tests {
     #[test]
     fn authority_form_has_no_path() {
         let target = Target::parse("CONNECT", "db:5432", Some("db"));
-        assert_eq!(
-            (target.authority, target.path.as_str()),
-            (at("db", Some(5432)), "")
-        );
+        assert_eq!((target.authority, target.path.as_str()), (at("db", Some(5432)), ""));
     }
 
     #[test]

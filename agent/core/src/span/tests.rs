@@ -1,19 +1,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{
-    Confidence, Decision, Evidence, Half, Kind, OrphanReason, Span, Status, Value, build, names,
-};
+use super::{Confidence, Decision, Evidence, Half, Kind, OrphanReason, Span, Status, Value, build, names};
 use crate::decode::{Actor, Address, Endpoint, Process};
 use crate::ids::{BootNanos, SockCookie, SpanId, TraceId};
 use crate::limits::SPAN_VALUE_BYTES_MAX;
 use crate::proto::exchange::{End, HalfKey, Outcome, Request, Response, Role};
 use crate::proto::trace_context::WireContext;
 
-const KEY: HalfKey = HalfKey {
-    cookie: SockCookie(7),
-    offset: 1,
-};
+const KEY: HalfKey = HalfKey { cookie: SockCookie(7), offset: 1 };
 
 /// One half of `GET /pay?card=4711` to `api:8080`, answered 200 after 40 ns, over after 90.
 struct Case {
@@ -46,12 +41,9 @@ impl Case {
                 start: BootNanos(1010),
                 actor: Actor::default(),
                 blocking: true,
-                own_stale: false,
+                stale: false,
             },
-            response: Some(Response {
-                status: 200,
-                start: BootNanos(1040),
-            }),
+            response: Some(Response { status: 200, start: BootNanos(1040) }),
             end: End {
                 key: KEY,
                 outcome: Outcome::Complete,
@@ -120,15 +112,9 @@ fn failure(span: &Span) -> (Status, Option<&str>) {
 #[test]
 fn a_server_span_says_what_the_conventions_ask_for() {
     let span = Case::new(Role::Server).span();
-    assert_eq!(
-        (span.kind, span.name.as_str(), span.status),
-        (Kind::Server, "GET", Status::Unset)
-    );
+    assert_eq!((span.kind, span.name.as_str(), span.status), (Kind::Server, "GET", Status::Unset));
     assert_eq!((span.start, span.end), (BootNanos(1000), BootNanos(1090)));
-    assert_eq!(
-        (span.tracestate.as_str(), span.sampled),
-        ("a=b", Some(true))
-    );
+    assert_eq!((span.tracestate.as_str(), span.sampled), ("a=b", Some(true)));
     let string = |text: &str| Value::String(text.into());
     let expected = [
         ("http.request.method", string("GET")),
@@ -169,8 +155,7 @@ fn a_client_span_has_the_url_without_its_query() {
 fn no_secret_of_a_target_enters_a_span() {
     for role in [Role::Client, Role::Server] {
         let mut case = Case::new(role);
-        case.request.target =
-            "http://bob:hunter2@api/a;jsessionid=hunter2?x=hunter2#hunter2".into();
+        case.request.target = "http://bob:hunter2@api/a;jsessionid=hunter2?x=hunter2#hunter2".into();
         case.request.host = Some("bob:hunter2@api".into());
         let span = case.span();
         assert!(!format!("{span:?}").contains("hunter2"), "{span:?}");
@@ -220,23 +205,12 @@ fn a_unix_socket_has_paths_and_no_ports() {
     let mut case = Case::new(Role::Client);
     case.unix = true;
     case.request.host = Some("localhost".into());
-    case.endpoint = Endpoint {
-        local: Address::Unknown,
-        peer: Address::Unix("/run/api.sock".into()),
-    };
+    case.endpoint = Endpoint { local: Address::Unknown, peer: Address::Unix("/run/api.sock".into()) };
     let span = case.span();
     assert_eq!(text(&span, names::TRANSPORT), Some("unix"));
     assert_eq!(text(&span, names::PEER_ADDRESS), Some("/run/api.sock"));
-    let ports = [
-        names::LOCAL_ADDRESS,
-        names::LOCAL_PORT,
-        names::PEER_PORT,
-        names::SERVER_PORT,
-    ];
-    assert!(
-        ports.iter().all(|name| value(&span, name).is_none()),
-        "{span:?}"
-    );
+    let ports = [names::LOCAL_ADDRESS, names::LOCAL_PORT, names::PEER_PORT, names::SERVER_PORT];
+    assert!(ports.iter().all(|name| value(&span, name).is_none()), "{span:?}");
 }
 
 #[test]
@@ -248,10 +222,7 @@ fn a_client_fails_from_400_and_a_server_from_500() {
         (Role::Server, 500, (Status::Error, Some("500"))),
     ] {
         let mut case = Case::new(role);
-        case.response = Some(Response {
-            status,
-            start: BootNanos(1040),
-        });
+        case.response = Some(Response { status, start: BootNanos(1040) });
         assert_eq!(failure(&case.span()), expected, "{role:?} {status}");
     }
 }
@@ -303,10 +274,7 @@ fn control_characters_are_replaced_and_long_values_cut() {
     case.request.user_agent = Some("ä".repeat(SPAN_VALUE_BYTES_MAX));
     let span = case.span();
     assert_eq!(text(&span, names::URL_PATH), Some("/\u{fffd}[31m\u{fffd}x"));
-    assert_eq!(
-        text(&span, names::USER_AGENT).map(str::len),
-        Some(SPAN_VALUE_BYTES_MAX)
-    );
+    assert_eq!(text(&span, names::USER_AGENT).map(str::len), Some(SPAN_VALUE_BYTES_MAX));
 }
 
 #[test]
