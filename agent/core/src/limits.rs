@@ -3,3 +3,77 @@
 /// Bytes of one text value of a span. Request heads are captured up to 8 KiB, so a longer one is an unusual URL or
 /// user agent; it is cut.
 pub const SPAN_VALUE_BYTES_MAX: usize = 2048;
+
+/// A half settles this long after its exchange ended: threads end and interleaving shows meanwhile. Evidence that comes
+/// later is dropped.
+pub const SETTLE_NS: u64 = 700_000_000;
+
+/// A decision waits this long for a thread to end before the call becomes an orphan: descendants of a call that is still
+/// open have ended before it.
+pub const PENDING_NS: u64 = 30_000_000_000;
+
+/// A settled half is kept this long as a possible cause of later calls (work that goes on after the answer).
+pub const RETENTION_NS: u64 = 10_000_000_000;
+
+/// An ended thread is remembered this long: its calls are judged with hindsight.
+pub const EXITED_THREAD_NS: u64 = PENDING_NS + 5_000_000_000;
+
+/// Halves kept: about 64 MiB. Beyond it those that settled longest ago are forgotten, and counted.
+pub const HALVES_MAX: usize = 65_536;
+
+/// Threads remembered. Beyond it those of the lowest process ids are forgotten, and counted: their calls are orphans.
+pub const THREADS_MAX: usize = 65_536;
+
+/// Requests that must have been open beside another one, on threads that never interleaved, before a non-blocking
+/// process's threads are believed: an event loop of one thread would have shown itself in the first of them.
+pub const WITNESSES_MIN: u32 = 64;
+
+/// Links followed from a call to its cause within one process, and halves from a span to its root.
+pub const CAUSE_DEPTH_MAX: usize = 64;
+
+/// The hooks of the two ends of one message run this far apart at most, in either order.
+pub const PEER_SKEW_NS: u64 = 50_000_000;
+
+/// Connections kept: beyond it the longest idle are forgotten, and counted; their later bytes belong to no connection.
+pub const CONNECTIONS_MAX: usize = 65_536;
+
+/// Turn starts remembered per connection: one more than the exchanges whose turn may still be asked for.
+pub const TURNS_MAX: usize = 64;
+
+/// A closed connection is kept this long: counts of its last bytes may come late.
+pub const CLOSED_CONNECTION_NS: u64 = 1_000_000_000;
+
+// HTTP/1 (proto::http1) and ids on the wire (proto::trace_context).
+
+/// Bytes of a request head that are kept: what the kernel half captures of a request turn. A longer head is cut there:
+/// the exchange has the fields seen so far, and requests are read again from the next turn on.
+pub const HTTP1_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of unfinished heads kept per connection, both directions together: a whole request head and the captured
+/// head of a response. A response head that finds no more room is cut, as if the capture had ended there.
+pub const HTTP1_HEADS_BYTES_MAX: usize = HTTP1_HEAD_BYTES_MAX + 1024;
+
+/// Bytes of a request method: the longest registered one has 17 (`UPDATEREDIRECTREF`). A longer token is not taken for
+/// a method, so that a connection of another protocol is known after a few bytes.
+pub const HTTP1_METHOD_BYTES_MAX: usize = 32;
+
+/// Requests without an answer on one connection. Pipelines are short (curl had 5, apt has 10), and 8 KiB hold few
+/// heads. At the limit all of them are void and the connection is read again from its next turn on.
+pub const HTTP1_OPEN_EXCHANGES_MAX: usize = 128;
+
+/// Visible turn beginnings of a connection without a request line that could be trusted, before it is taken for
+/// another protocol. An old HTTP connection shows one within two or three.
+pub const HTTP1_DETECT_TURNS_MAX: u32 = 32;
+
+/// List members of a `tracestate` (W3C Trace Context level 2, section 3.3.1). A longer list is invalid as a whole.
+pub const TRACESTATE_MEMBERS_MAX: usize = 32;
+
+/// Characters of a combined `tracestate`, commas included: as many as have to be propagated (section 3.3.1.5). Of a
+/// longer one whole members are left out: first long ones, then from the end.
+pub const TRACESTATE_CHARS_MAX: usize = 512;
+
+/// Characters of a `tracestate` member that is not among the first to be left out (section 3.3.1.5).
+pub const TRACESTATE_MEMBER_CHARS_MAX: usize = 128;
+
+/// Bytes of an `x-request-id` or `x-trace-id`: a few UUIDs. A longer one is ignored, since a cut id names nothing.
+pub const CORRELATION_ID_BYTES_MAX: usize = 256;

@@ -47,7 +47,7 @@ pub struct Request {
     pub actor: Actor,
     /// The descriptor was in blocking mode when its first byte moved.
     pub blocking: bool,
-    /// The acting thread had received something unseen (a datagram) since `actor.turn`.
+    /// The acting thread had received something unseen since it read its own tag.
     pub stale: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct Response {
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The whole response was seen or counted.
+    /// The whole response was seen or counted; if its head was not seen, no [`Update::Response`] told of it.
     Complete,
     /// The connection ended before the response did.
     Closed,
@@ -71,6 +71,9 @@ pub enum Outcome {
     Error(i32),
     /// The connection was switched to another protocol (101, or 2xx to CONNECT).
     Upgraded,
+    /// What became of it is not known: its turn was shed, the bytes that would tell were lost, or they were none of
+    /// the protocol.
+    Void,
 }
 
 /// What a connection's parser says, in order.
@@ -96,9 +99,10 @@ pub struct End {
     pub key: HalfKey,
     /// How.
     pub outcome: Outcome,
-    /// When the last byte of the exchange moved.
+    /// When the last byte of the exchange moved. An exchange that ended with its connection (`Closed`, `Error`) lasted
+    /// until then, since its caller waited until then.
     pub time: BootNanos,
-    /// Raw offset behind the request's last byte, as far as it was seen.
+    /// Raw offset behind the request's last byte: as its framing told it, else as far as it was seen or counted.
     pub request_end: u64,
     /// Bytes of the request's body, if its framing told them.
     pub request_body_bytes: Option<u64>,

@@ -194,7 +194,8 @@ fn error_type(half: Half<'_>) -> Option<ErrorType> {
     }
     match half.end.outcome {
         Outcome::Complete | Outcome::Upgraded => None,
-        Outcome::Closed => Some(ErrorType::Name("closed")),
+        // A void exchange becomes no span.
+        Outcome::Closed | Outcome::Void => Some(ErrorType::Name("closed")),
         Outcome::Error(number) => Some(ErrorType::Name(errno::name(number))),
     }
 }

@@ -1,0 +1,130 @@
+//! Who sends the requests, before it is known.
+//!
+//! The side whose turn begins with a valid request line does. On a connection seen from its first byte this is the
+//! first turn or none; a connection joined later is believed at a turn's beginning only, and only after what looks
+//! like an answer (see [`Witness`]).
+
+use super::head::{Grown, Head, Kind};
+use super::witness::Witness;
+use crate::decode::Direction;
+use crate::limits::{HTTP1_DETECT_TURNS_MAX, HTTP1_HEAD_BYTES_MAX};
+use crate::stream::Piece;
+
+/// Looks for a request line in both directions.
+#[derive(Debug)]
+pub(super) struct Detector {
+    /// No byte moved yet on a connection seen from its beginning.
+    fresh: bool,
+    sent: Witness,
+    received: Witness,
+    /// Directions that moved bytes.
+    moved: [bool; 2],
+    candidate: Option<Candidate>,
+    turns: u32,
+}
+
+/// A turn that may begin with a request line.
+#[derive(Debug)]
+struct Candidate {
+    direction: Direction,
+    head: Head,
+    /// It is the connection's first turn.
+    first: bool,
+}
+
+/// What a piece told.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// A valid request line.
+    Requests(Box<Opening>),
+    /// The connection does not speak HTTP/1.
+    Foreign,
+}
+
+/// A request line that was found.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// Who sends requests.
+    pub(super) direction: Direction,
+    /// The head it begins; the piece goes on behind it.
+    pub(super) head: Head,
+    /// The connection was seen from its first byte, so that the first response begins with the first byte of the
+    /// other direction.
+    pub(super) first: bool,
+    /// What the other direction told.
+    pub(super) witness: Witness,
+}
+
+impl Detector {
+    /// A connection of which nothing was seen yet; `old` if its beginning never will be.
+    pub(super) fn new(old: bool) -> Self {
+        Self {
+            fresh: !old,
+            sent: Witness::default(),
+            received: Witness::default(),
+            moved: [false; 2],
+            candidate: None,
+            turns: 0,
+        }
+    }
+
+    /// Takes the next piece of a direction, as far as it tells something.
+    pub(super) fn see(&mut self, direction: Direction, piece: &mut Piece<'_>) -> Found {
+        let after_other = self.moved[direction.opposite() as usize];
+        let other = self.witness(direction.opposite());
+        let answered = piece.turn_start && other.take().lets_request_begin();
+        let witness = self.witness(direction);
+        witness.see(piece, after_other);
+        let may_ask = !witness.has_answered();
+        self.moved[direction as usize] = true;
+        let first = std::mem::take(&mut self.fresh);
+        let cut_short =
+            |candidate: &mut Candidate| candidate.direction != direction || piece.is_gap() || piece.turn_start;
+        self.candidate.take_if(cut_short);
+        if piece.is_gap() {
+            return Found::Nothing;
+        }
+        if piece.turn_start {
+            self.turns += 1;
+            if may_ask && (first || answered) {
+                let head = Head::new(Kind::Request);
+                self.candidate = Some(Candidate { direction, head, first });
+            }
+        }
+        self.try_candidate(piece)
+    }
+
+    fn try_candidate(&mut self, piece: &mut Piece<'_>) -> Found {
+        if let Some(mut candidate) = self.candidate.take() {
+            match candidate.head.grow(piece, HTTP1_HEAD_BYTES_MAX) {
+                Grown::More => self.candidate = Some(candidate),
+                Grown::Line | Grown::Whole | Grown::Full => {
+                    return Found::Requests(Box::new(Opening {
+                        direction: candidate.direction,
+                        head: candidate.head,
+                        first: candidate.first,
+                        witness: *self.witness(candidate.direction.opposite()),
+                    }));
+                }
+                // A server may answer before it was asked (408, 503).
+                Grown::Refused if candidate.first && !candidate.head.resembles_status_line() => {
+                    return Found::Foreign;
+                }
+                Grown::Refused => {}
+            }
+        }
+        if self.candidate.is_none() && self.turns >= HTTP1_DETECT_TURNS_MAX {
+            return Found::Foreign;
+        }
+        Found::Nothing
+    }
+
+    const fn witness(&mut self, direction: Direction) -> &mut Witness {
+        match direction {
+            Direction::Send => &mut self.sent,
+            Direction::Recv => &mut self.received,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A message head while its bytes come in: the only bytes that are ever buffered.
+
+use super::parse;
+use crate::stream::{Content, Mark, Piece};
+
+/// Which kind of start line a head has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Response,
+}
+
+/// Where a head began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    /// Raw offset of its first byte; empty lines before it are not part of it (RFC 9112, section 2.2).
+    pub(super) offset: u64,
+    /// Of the call that moved this byte.
+    pub(super) mark: Mark,
+}
+
+/// What a head became by more bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grown {
+    /// Nothing yet.
+    More,
+    /// Its start line is whole and valid.
+    Line,
+    /// It is whole: its empty line was found.
+    Whole,
+    /// It reached its limit behind a valid start line.
+    Full,
+    /// It has no valid start line, and never will.
+    Refused,
+}
+
+/// A head as far as it was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    kind: Kind,
+    bytes: Vec<u8>,
+    start: Option<Start>,
+    /// Length of the start line, once it is known to be valid.
+    line: Option<usize>,
+}
+
+impl Head {
+    /// A head that may begin with the next byte.
+    pub(super) const fn new(kind: Kind) -> Self {
+        Self { kind, bytes: Vec::new(), start: None, line: None }
+    }
+
+    /// Where it began, if it did.
+    pub(super) const fn start(&self) -> Option<Start> {
+        self.start
+    }
+
+    /// True once its start line is whole and valid.
+    pub(super) const fn has_line(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Bytes held.
+    pub(super) const fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// True if its first bytes are those of a status line.
+    pub(super) fn resembles_status_line(&self) -> bool {
+        parse::may_be_status_line(&self.bytes)
+    }
+
+    /// Takes what belongs to it from `piece`, holding `limit` bytes at most. Stops behind the start line and behind
+    /// the head; of a refused one, all that is left of the piece is its first bytes'.
+    pub(super) fn grow(&mut self, piece: &mut Piece<'_>, limit: usize) -> Grown {
+        if self.start.is_none() && !self.begin(piece) {
+            return Grown::More;
+        }
+        match self.line {
+            None => self.grow_line(piece, limit),
+            Some(line) => self.grow_fields(piece, limit, line),
+        }
+    }
+
+    /// The whole head's bytes.
+    pub(super) fn whole(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The head's bytes as if it had ended with its last whole line: a cut field is none (a cut number would be a
+    /// wrong number).
+    pub(super) fn cut(&self) -> Vec<u8> {
+        let whole_lines = self.bytes.iter().rposition(|byte| *byte == b'\n');
+        let mut bytes = self.bytes[..whole_lines.map_or(0, |last| last + 1)].to_vec();
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+
+    /// Skips empty lines and notes the first byte; false if there is none yet.
+    fn begin(&mut self, piece: &mut Piece<'_>) -> bool {
+        let empty = piece.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        piece.advance(empty.count() as u64);
+        if let Content::Bytes { bytes: [_, ..], mark } = piece.content {
+            self.start = Some(Start { offset: piece.offset, mark: *mark });
+        }
+        self.start.is_some()
+    }
+
+    fn grow_line(&mut self, piece: &mut Piece<'_>, limit: usize) -> Grown {
+        let room = limit.saturating_sub(self.bytes.len());
+        let offered = &piece.bytes()[..piece.bytes().len().min(room)];
+        let end = offered.iter().position(|byte| *byte == b'\n');
+        let taken = &offered[..end.map_or(offered.len(), |end| end + 1)];
+        self.bytes.extend_from_slice(taken);
+        piece.advance(taken.len() as u64);
+        let (is_line, may_be_line) = match self.kind {
+            Kind::Request => {
+                (parse::is_request_line as fn(&[u8]) -> bool, parse::may_be_request_line as fn(&[u8]) -> bool)
+            }
+            Kind::Response => {
+                (parse::is_status_line as fn(&[u8]) -> bool, parse::may_be_status_line as fn(&[u8]) -> bool)
+            }
+        };
+        if end.is_some() {
+            if is_line(&self.bytes) {
+                self.line = Some(self.bytes.len());
+                return Grown::Line;
+            }
+            return Grown::Refused;
+        }
+        if self.bytes.len() < limit && may_be_line(&self.bytes) { Grown::More } else { Grown::Refused }
+    }
+
+    fn grow_fields(&mut self, piece: &mut Piece<'_>, limit: usize, line: usize) -> Grown {
+        let before = self.bytes.len();
+        let room = limit.saturating_sub(before);
+        let offered = &piece.bytes()[..piece.bytes().len().min(room)];
+        self.bytes.extend_from_slice(offered);
+        // The line end before the empty line may have come earlier: look again at the last three bytes.
+        let from = before.saturating_sub(3).max(line - 1);
+        if let Some(end) = end_of_head(&self.bytes, from) {
+            self.bytes.truncate(end);
+            piece.advance((end - before) as u64);
+            return Grown::Whole;
+        }
+        piece.advance(offered.len() as u64);
+        if self.bytes.len() < limit { Grown::More } else { Grown::Full }
+    }
+}
+
+/// Offset behind the first empty line whose preceding line end is at `from` or later.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let line_ends = (from..bytes.len()).filter(|place| bytes[*place] == b'\n');
+    for line_end in line_ends {
+        match bytes[line_end + 1..] {
+            [b'\n', ..] => return Some(line_end + 2),
+            [b'\r', b'\n', ..] => return Some(line_end + 3),
+            _ => {}
+        }
+    }
+    None
+}

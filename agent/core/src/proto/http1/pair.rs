@@ -1,0 +1,403 @@
+//! Requests with their responses.
+//!
+//! Responses come in the order of their requests (RFC 9112, section 9.3.2), so the oldest open exchange is the one
+//! that is answered. Where the response direction lost its place, turns help: what answers a turn's first request is
+//! the next response turn, and exchanges of earlier turns are over by then.
+
+use std::collections::VecDeque;
+
+use super::body::Body;
+use super::detect::Opening;
+use super::open::{Method, Open};
+use super::parse::Framing;
+use super::requests::{self, Asked, Requests};
+use super::responses::{self, Answered, Responses, Rest};
+use super::types::Losses;
+use super::witness::Witness;
+use crate::decode::Closing;
+use crate::ids::{BootNanos, SockCookie};
+use crate::limits::{HTTP1_HEADS_BYTES_MAX, HTTP1_OPEN_EXCHANGES_MAX};
+use crate::proto::exchange::{HalfKey, Outcome, Request, Response, Role, Update};
+use crate::stream::Piece;
+
+/// A connection that speaks HTTP/1.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    cookie: SockCookie,
+    role: Role,
+    requests: Requests,
+    responses: Responses,
+    /// Requests without the end of their response, oldest first.
+    open: VecDeque<Open>,
+    /// Watches the response direction.
+    witness: Witness,
+    /// Number of the request direction's turn.
+    turn: u32,
+    /// Turn in which the latest known request began.
+    latest: u32,
+    /// In this turn a lost request direction may find its place again.
+    may_begin: bool,
+    /// The request whose body goes on.
+    current: Option<HalfKey>,
+    /// The response direction's turn that answers this turn has begun.
+    answering: bool,
+    /// A request was told: the verdict stands.
+    asked: bool,
+    /// A final response was seen.
+    answered: bool,
+    losses: Losses,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It goes on.
+    Continue,
+    /// It was never HTTP/1, and nothing was said.
+    NotHttp,
+    /// Nothing of HTTP/1 will follow.
+    Over,
+}
+
+impl Dialogue {
+    /// Begins with the head whose request line was found.
+    pub(super) fn new(cookie: SockCookie, role: Role, opening: Opening) -> Self {
+        Self {
+            cookie,
+            role,
+            requests: Requests::with(opening.head),
+            responses: if opening.first { Responses::in_place() } else { Responses::lost() },
+            open: VecDeque::new(),
+            witness: opening.witness,
+            turn: 1,
+            latest: 1,
+            may_begin: false,
+            current: None,
+            answering: false,
+            asked: false,
+            answered: false,
+            losses: Losses::default(),
+        }
+    }
+
+    /// Which end this is.
+    pub(super) const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Exchanges that were told and are not over.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// What was lost since the last call.
+    pub(super) fn take_losses(&mut self) -> Losses {
+        std::mem::take(&mut self.losses)
+    }
+
+    /// Takes a piece of the request direction; `shed` if it is of a turn the kernel half shed.
+    pub(super) fn request_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
+        if shed {
+            self.requests.shed();
+            self.losses.shed_turns += u64::from(piece.turn_start);
+        }
+        if piece.turn_start {
+            self.turn += 1;
+            self.answering = false;
+            let tunnel = self.open.iter().any(|open| open.method == Method::Connect);
+            self.may_begin = self.witness.take().lets_request_begin() && !tunnel;
+        }
+        while !piece.is_empty() {
+            let before = piece;
+            let owner = self.current;
+            let said = self.requests.step(&mut piece, self.may_begin);
+            let flow = said.map_or(Flow::Continue, |said| self.on_request(said, &piece, out));
+            let moved = piece.offset - before.offset;
+            let turn = self.turn;
+            if let Some(open) = owner.or(self.current).and_then(|key| self.find(key)) {
+                open.note_request(&piece, moved, turn);
+            }
+            if flow != Flow::Continue {
+                return flow;
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Takes a piece of the response direction; `shed` if it is of a turn the kernel half shed.
+    pub(super) fn response_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
+        self.witness.see(&piece, true);
+        self.answering |= piece.turn_start;
+        if self.open.is_empty()
+            && !piece.is_gap()
+            && let Some(said) = self.requests.answered()
+        {
+            let flow = self.on_request(said, &piece, out);
+            if flow != Flow::Continue {
+                return flow;
+            }
+        }
+        while !piece.is_empty() {
+            if shed && !self.responses.is_in_body() {
+                self.void_all(out);
+            }
+            let answering = self.answering;
+            let Some(open) = self.open.front_mut() else {
+                self.losses.unasked_responses += u64::from(piece.turn_start && !shed);
+                self.responses.give_up();
+                break;
+            };
+            let before = piece;
+            let limit = HTTP1_HEADS_BYTES_MAX - self.requests.held();
+            let said = self.responses.step(&mut piece, limit);
+            open.note_response(&piece, piece.offset - before.offset, answering);
+            let flow = said.map_or(Flow::Continue, |said| self.on_response(said, &piece, out));
+            if flow != Flow::Continue {
+                return flow;
+            }
+        }
+        Flow::Continue
+    }
+
+    /// A direction or the connection is over.
+    pub(super) fn closing(&mut self, what: Closing, time: BootNanos, out: &mut Vec<Update>) -> Flow {
+        let no_more_responses = match what {
+            Closing::RecvEof => self.role == Role::Client,
+            Closing::SendFin => self.role == Role::Server,
+            Closing::Closed | Closing::Error(_) => true,
+        };
+        if !no_more_responses {
+            return Flow::Continue;
+        }
+        let outcome = match what {
+            Closing::Error(errno) => Outcome::Error(errno),
+            Closing::RecvEof | Closing::SendFin | Closing::Closed => Outcome::Closed,
+        };
+        let complete = outcome == Outcome::Closed && self.ends_with_its_connection(what);
+        if let Some(responses::Said::Head(head)) = self.responses.cut_head()
+            && !self.open.is_empty()
+            && self.on_head(head, None, out) == Flow::Over
+        {
+            return Flow::Over;
+        }
+        if complete {
+            self.finish(Outcome::Complete, out);
+        }
+        while let Some(open) = self.open.front_mut() {
+            open.last = open.last.max(time);
+            self.finish(outcome, out);
+        }
+        Flow::Over
+    }
+
+    fn on_request(&mut self, said: requests::Said, piece: &Piece<'_>, out: &mut Vec<Update>) -> Flow {
+        use requests::Said;
+        match said {
+            Said::Line => {
+                self.latest = self.turn;
+                self.end_earlier_turns(out);
+            }
+            Said::Head(asked) => self.on_asked(*asked, out),
+            Said::BodyEnd(bytes) => {
+                let current = self.current.take();
+                if let Some(open) = current.and_then(|key| self.find(key)) {
+                    open.request_body_bytes = Some(bytes);
+                    open.request_end = piece.offset;
+                }
+            }
+            Said::BodyLost => self.losses.lost_framings += 1,
+            Said::Unseen => {
+                self.losses.unseen_heads += 1;
+                self.current = None;
+                self.latest = self.turn;
+                self.end_earlier_turns(out);
+            }
+            Said::Malformed if !self.asked => return Flow::NotHttp,
+            Said::Malformed => self.losses.malformed_heads += 1,
+        }
+        Flow::Continue
+    }
+
+    fn on_asked(&mut self, asked: Asked, out: &mut Vec<Update>) {
+        let start = asked.start;
+        let key = HalfKey { cookie: self.cookie, offset: start.offset };
+        if self.open.len() == HTTP1_OPEN_EXCHANGES_MAX {
+            self.void_all(out);
+            self.requests.give_up();
+            self.current = None;
+            return;
+        }
+        self.asked = true;
+        self.current = asked.goes_on.then_some(key);
+        self.losses.cut_heads += u64::from(asked.cut);
+        let unframed = matches!(asked.head.framing, Framing::Coded | Framing::Invalid);
+        self.losses.lost_framings += u64::from(unframed && !asked.cut);
+        self.open.push_back(Open::new(key, &asked, self.turn));
+        let head = asked.head;
+        out.push(Update::Request(Box::new(Request {
+            key,
+            role: self.role,
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            host: head.host,
+            user_agent: head.user_agent,
+            context: head.context,
+            start: start.mark.time,
+            actor: start.mark.actor,
+            blocking: start.mark.blocking,
+            stale: start.mark.stale,
+        })));
+    }
+
+    fn on_response(&mut self, said: responses::Said, piece: &Piece<'_>, out: &mut Vec<Update>) -> Flow {
+        use responses::Said;
+        match said {
+            Said::Head(head) => return self.on_head(head, Some(piece.offset), out),
+            Said::BodyEnd(bytes) => {
+                self.set_body_bytes(Some(bytes));
+                self.finish(Outcome::Complete, out);
+            }
+            Said::BodyLost => {
+                self.losses.lost_framings += 1;
+                self.end_earlier_turns(out);
+            }
+            Said::Unseen => {
+                self.losses.unseen_heads += 1;
+                self.end_earlier_turns(out);
+            }
+            Said::NoHead => self.end_earlier_turns(out),
+            // The first answer is none of HTTP: then neither was the question, whatever it looked like.
+            Said::Malformed if !self.answered => {
+                self.void_all(out);
+                return Flow::Over;
+            }
+            Said::Malformed => {
+                self.losses.malformed_heads += 1;
+                self.end_earlier_turns(out);
+            }
+        }
+        Flow::Continue
+    }
+
+    /// A response head was parsed that ends at the raw offset `end`; none if its connection ended first.
+    fn on_head(&mut self, Answered { head, start, cut }: Answered, end: Option<u64>, out: &mut Vec<Update>) -> Flow {
+        let Some(open) = self.open.front_mut() else {
+            return Flow::Continue;
+        };
+        self.losses.cut_heads += u64::from(cut);
+        let interim = head.status < 200 && head.status != 101;
+        if interim {
+            open.answered = false;
+            if cut {
+                self.end_earlier_turns(out);
+            } else {
+                self.responses.expect_head();
+            }
+            return Flow::Continue;
+        }
+        self.answered = true;
+        open.answered = true;
+        let (key, method) = (open.key, open.method);
+        let response = Response { status: head.status, start };
+        out.push(Update::Response { key, response });
+        let tunnel = method == Method::Connect && matches!(head.status, 200..300);
+        if head.status == 101 || tunnel {
+            self.finish(Outcome::Upgraded, out);
+            self.void_all(out);
+            return Flow::Over;
+        }
+        let framing =
+            if method == Method::Head || matches!(head.status, 204 | 304) { Framing::Length(0) } else { head.framing };
+        self.expect(framing, end.filter(|_| !cut), out);
+        Flow::Continue
+    }
+
+    /// Gets ready for what follows a final response head that ends at the raw offset `end`, if its end was seen
+    /// (RFC 9112, section 6.3).
+    fn expect(&mut self, framing: Framing, end: Option<u64>, out: &mut Vec<Update>) {
+        if let Framing::Length(length) = framing {
+            self.set_body_bytes(Some(length));
+        }
+        let Some(end) = end else {
+            self.responses.expect_rest(Rest::Unframed);
+            self.end_earlier_turns(out);
+            return;
+        };
+        match framing {
+            Framing::Length(0) => {
+                self.responses.expect_head();
+                self.finish(Outcome::Complete, out);
+            }
+            Framing::Length(length) => self.responses.expect_body(Body::length(length)),
+            Framing::Chunked => self.responses.expect_body(Body::chunked()),
+            Framing::Absent | Framing::Coded => {
+                self.responses.expect_rest(Rest::UntilClose(end));
+                self.end_earlier_turns(out);
+            }
+            Framing::Invalid => {
+                self.losses.lost_framings += 1;
+                self.responses.expect_rest(Rest::Unframed);
+                self.end_earlier_turns(out);
+            }
+        }
+    }
+
+    /// Ends exchanges of turns before the latest request's, if the response direction does not know its place: the
+    /// oldest one was answered by what came, and how many more were is not known.
+    fn end_earlier_turns(&mut self, out: &mut Vec<Update>) {
+        while let Some(open) = self.open.front()
+            && open.turn < self.latest
+            && !self.responses.is_in_place()
+        {
+            let outcome = if open.answered { Outcome::Complete } else { Outcome::Void };
+            self.finish(outcome, out);
+            self.responses.give_up();
+        }
+    }
+
+    /// True if the oldest exchange's response is whole because its connection is.
+    fn ends_with_its_connection(&mut self, what: Closing) -> bool {
+        let Some(open) = self.open.front_mut() else {
+            return false;
+        };
+        match self.responses.rest() {
+            Some(Rest::Unframed) => true,
+            // A server ends such a body however it closes, a client only by reading up to the end.
+            Some(Rest::UntilClose(start)) => {
+                let whole = what != Closing::Closed || self.role == Role::Server;
+                if whole {
+                    open.response_body_bytes = Some(open.response_end.saturating_sub(start));
+                }
+                whole
+            }
+            None => self.responses.is_lost() && open.answered,
+        }
+    }
+
+    fn set_body_bytes(&mut self, bytes: Option<u64>) {
+        if let Some(open) = self.open.front_mut() {
+            open.response_body_bytes = bytes;
+        }
+    }
+
+    fn find(&mut self, key: HalfKey) -> Option<&mut Open> {
+        self.open.iter_mut().rfind(|open| open.key == key)
+    }
+
+    /// Ends the oldest exchange.
+    fn finish(&mut self, outcome: Outcome, out: &mut Vec<Update>) {
+        if let Some(open) = self.open.pop_front() {
+            self.losses.void_exchanges += u64::from(outcome == Outcome::Void);
+            out.push(Update::End(open.end(outcome)));
+        }
+    }
+
+    /// Gives up all open exchanges, and both directions' places where they matter to them.
+    fn void_all(&mut self, out: &mut Vec<Update>) {
+        while !self.open.is_empty() {
+            self.finish(Outcome::Void, out);
+        }
+        self.responses.give_up();
+    }
+}

@@ -1,0 +1,200 @@
+//! Bytes of a head into what an exchange needs of it (RFC 9112, sections 2 to 6).
+
+use httparse::{Header, ParserConfig, Status};
+
+use crate::limits::HTTP1_METHOD_BYTES_MAX;
+use crate::proto::trace_context::WireContext;
+
+/// How the head says the body is framed (RFC 9112, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// No field says.
+    Absent,
+    /// `Content-Length`.
+    Length(u64),
+    /// `Transfer-Encoding` ending in `chunked`; it overrides a length.
+    Chunked,
+    /// `Transfer-Encoding` not ending in `chunked`.
+    Coded,
+    /// `Content-Length` that is no number, or several different ones.
+    Invalid,
+}
+
+/// A request's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RequestHead {
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) version: &'static str,
+    pub(super) host: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) context: WireContext,
+    pub(super) framing: Framing,
+}
+
+/// A response's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    pub(super) framing: Framing,
+}
+
+/// True if `line` is a whole request line, line end included, of HTTP/1.0 or 1.1 (RFC 9112, section 3).
+pub(super) fn is_request_line(line: &[u8]) -> bool {
+    let mut request = httparse::Request::new(&mut []);
+    // The line is whole and valid if the parser went on to the fields and missed them.
+    if request.parse(line) != Ok(Status::Partial) || request.version.is_none() {
+        return false;
+    }
+    let (Some(method), Some(target)) = (request.method, request.path) else {
+        return false;
+    };
+    method.len() <= HTTP1_METHOD_BYTES_MAX && is_target(method, target)
+}
+
+/// True if more bytes could make `line` a request line: a cheap test, so that other protocols are known early.
+pub(super) fn may_be_request_line(line: &[u8]) -> bool {
+    let method = line.iter().position(|byte| !is_token(*byte));
+    match method {
+        Some(end) => (1..=HTTP1_METHOD_BYTES_MAX).contains(&end) && line[end] == b' ',
+        None => line.len() <= HTTP1_METHOD_BYTES_MAX,
+    }
+}
+
+/// True if `line` is a whole status line of HTTP/1.0 or 1.1, line end included (RFC 9112, section 4).
+pub(super) fn is_status_line(line: &[u8]) -> bool {
+    let mut response = httparse::Response::new(&mut []);
+    response.parse(line) == Ok(Status::Partial)
+        && response.reason.is_some()
+        && response.code.is_some_and(|code| code >= 100)
+}
+
+/// True if more bytes could make `line` a status line.
+pub(super) fn may_be_status_line(line: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/1.";
+    let common = line.len().min(START.len());
+    line[..common] == START[..common]
+}
+
+/// Parses a request's head that ends with its empty line. Fields that are malformed are left out, as servers do, but a
+/// line that is none at all makes the whole a text of another kind.
+pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
+    if !all_lines_are_fields(head) {
+        return None;
+    }
+    let mut slots = slots(head);
+    let mut request = httparse::Request::new(&mut slots);
+    ParserConfig::default()
+        .ignore_invalid_headers_in_requests(true)
+        .parse_request(&mut request, head)
+        .ok()?
+        .is_complete()
+        .then_some(())?;
+    let fields: &[Header<'_>] = request.headers;
+    Some(RequestHead {
+        method: request.method?.to_owned(),
+        target: request.path?.to_owned(),
+        version: if request.version? == 0 { "1.0" } else { "1.1" },
+        host: text(fields, "host"),
+        user_agent: text(fields, "user-agent"),
+        context: WireContext::read(fields.iter().map(|field| (field.name, field.value))),
+        framing: framing(fields),
+    })
+}
+
+/// Parses a response's head that ends with its empty line.
+pub(super) fn response(head: &[u8]) -> Option<ResponseHead> {
+    let mut slots = slots(head);
+    let mut response = httparse::Response::new(&mut slots);
+    let parsed = ParserConfig::default()
+        .ignore_invalid_headers_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .parse_response(&mut response, head);
+    let whole = parsed.is_ok_and(|status| status.is_complete());
+    Some(ResponseHead {
+        status: response.code.filter(|code| *code >= 100)?,
+        framing: if whole { framing(response.headers) } else { Framing::Invalid },
+    })
+}
+
+/// RFC 9110, section 5.6.2.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}
+
+/// The four forms of a request target (RFC 9112, section 3.2).
+fn is_target(method: &str, target: &str) -> bool {
+    let authority = || {
+        let port = target.rsplit_once(':').map(|(_, port)| port);
+        port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let absolute = || {
+        target.split_once("://").is_some_and(|(scheme, rest)| {
+            let scheme_char = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+            scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+                && scheme.bytes().all(scheme_char)
+                && !rest.is_empty()
+        })
+    };
+    match method {
+        "CONNECT" => authority(),
+        "OPTIONS" if target == "*" => true,
+        _ => target.starts_with('/') || absolute(),
+    }
+}
+
+/// As many slots as the head can have fields.
+fn slots<'a>(head: &[u8]) -> Vec<Header<'a>> {
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    vec![httparse::EMPTY_HEADER; lines]
+}
+
+fn all_lines_are_fields(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n').skip(1);
+    lines.all(|line| matches!(line, [] | b"\r" | [b' ' | b'\t', ..]) || line.contains(&b':'))
+}
+
+fn values<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+}
+
+fn text(fields: &[Header<'_>], name: &'static str) -> Option<String> {
+    values(fields, name).next().map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Elements of a comma-separated list over all fields of a name (RFC 9110, section 5.6.1).
+fn list<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    values(fields, name).flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+fn framing(fields: &[Header<'_>]) -> Framing {
+    // `identity` stood for no coding at all in RFC 2616, and some servers still say it.
+    let coding = list(fields, "transfer-encoding")
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+        .last();
+    if let Some(coding) = coding {
+        return if coding.eq_ignore_ascii_case(b"chunked") { Framing::Chunked } else { Framing::Coded };
+    }
+    let mut lengths = list(fields, "content-length").map(number);
+    match lengths.next() {
+        None => Framing::Absent,
+        Some(Some(length)) if lengths.all(|other| other == Some(length)) => Framing::Length(length),
+        Some(_) => Framing::Invalid,
+    }
+}
+
+/// 1*DIGIT (RFC 9110, section 8.6), none if it is anything else or has more than 64 bits.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, digit| {
+        let digit = char::from(*digit).to_digit(10)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}

@@ -1,0 +1,111 @@
+//! How exchanges end with their connection.
+
+use super::*;
+
+/// What is told of an exchange after its request.
+fn rest(mut talk: Talk, what: Closing) -> Vec<String> {
+    talk.told();
+    talk.closing(what).closing(Closing::Closed);
+    assert_eq!(talk.http.open_exchanges(), 0);
+    talk.told()
+}
+
+fn asked(mut talk: Talk) -> Talk {
+    talk.client(GET);
+    talk
+}
+
+#[test]
+fn an_unanswered_request_is_closed_when_no_answer_can_come() {
+    assert_eq!(rest(asked(Talk::client_end()), Closing::RecvEof), ["closed @0 t20"]);
+    assert_eq!(rest(asked(Talk::server_end()), Closing::SendFin), ["closed @0 t20"]);
+    assert_eq!(rest(asked(Talk::server_end()), Closing::Closed), ["closed @0 t20"]);
+    assert_eq!(rest(asked(Talk::client_end()), Closing::Error(104)), ["error 104 @0 t20"]);
+}
+
+#[test]
+fn an_end_of_the_request_direction_leaves_the_answer_time() {
+    for (mut talk, what) in
+        [(asked(Talk::server_end()), Closing::RecvEof), (asked(Talk::client_end()), Closing::SendFin)]
+    {
+        talk.closing(what).server(OK);
+        assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t30", "complete @0 t30"]);
+    }
+}
+
+#[test]
+fn a_body_ended_by_the_connection_is_complete_by_a_clean_end_at_its_last_byte() {
+    let streaming = |mut talk: Talk| {
+        talk.client(GET).server(answer(200, "")).server(b"abc");
+        talk
+    };
+    assert_eq!(rest(streaming(Talk::client_end()), Closing::RecvEof), ["complete @0 t30"]);
+    assert_eq!(rest(streaming(Talk::server_end()), Closing::SendFin), ["complete @0 t30"]);
+    // A server may close a unix socket without a word; a client that did not read the end gave up before it.
+    assert_eq!(rest(streaming(Talk::server_end()), Closing::Closed), ["complete @0 t30"]);
+    assert_eq!(rest(streaming(Talk::client_end()), Closing::Closed), ["closed @0 t40"]);
+    assert_eq!(rest(streaming(Talk::client_end()), Closing::Error(104)), ["error 104 @0 t40"]);
+}
+
+#[test]
+fn a_framed_body_that_is_not_over_is_closed() {
+    for fields in ["Content-Length: 9\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let mut talk = Talk::client_end();
+        talk.client(GET).server(answer(200, fields)).server(b"9\r\nabc");
+        assert_eq!(rest(talk, Closing::RecvEof), ["closed @0 t40"], "{fields}");
+    }
+}
+
+#[test]
+fn a_response_head_that_is_not_over_tells_its_status_and_is_closed() {
+    let mut talk = asked(Talk::client_end());
+    talk.server(b"HTTP/1.1 500 Oops\r\nServ");
+    assert_eq!(rest(talk, Closing::RecvEof), ["500 @0 t20", "closed @0 t30"]);
+    let mut talk = asked(Talk::client_end());
+    talk.server(b"HTTP/1.1 5");
+    assert_eq!(rest(talk, Closing::RecvEof), ["closed @0 t30"]);
+}
+
+#[test]
+fn an_interim_response_is_no_answer() {
+    let mut talk = asked(Talk::client_end());
+    talk.server(answer(100, ""));
+    assert_eq!(rest(talk, Closing::RecvEof), ["closed @0 t30"]);
+}
+
+#[test]
+fn all_open_exchanges_end_in_order() {
+    let mut talk = Talk::client_end();
+    talk.client([GET, GET, GET].concat()).server([OK, &answer(200, "")].concat());
+    let told = rest(talk, Closing::RecvEof);
+    assert_eq!(told, ["complete @28 t20", "closed @56 t30"]);
+}
+
+#[test]
+fn an_answer_that_was_only_counted_is_complete_at_a_clean_end_and_lost_with_an_error() {
+    let counted = || {
+        let mut talk = asked(Talk::server_end());
+        talk.server_cut(b"", 300);
+        talk
+    };
+    assert_eq!(rest(counted(), Closing::SendFin), ["complete @0 t20"]);
+    assert_eq!(rest(counted(), Closing::Error(32)), ["error 32 @0 t30"]);
+}
+
+#[test]
+fn nothing_is_told_after_the_end_or_before_a_request() {
+    let mut talk = asked(Talk::server_end());
+    talk.closing(Closing::Closed).told();
+    talk.server(OK).client(GET).closing(Closing::Closed);
+    assert_eq!(talk.told(), Vec::<String>::new());
+    let mut talk = Talk::server_end();
+    talk.client(b"GET /a HTT").closing(Closing::RecvEof).closing(Closing::Closed);
+    assert_eq!(talk.told(), Vec::<String>::new());
+}
+
+#[test]
+fn a_failure_after_a_whole_answer_changes_nothing() {
+    let mut talk = asked(Talk::client_end());
+    talk.server(OK).closing(Closing::Error(104));
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20"]);
+}

@@ -1,0 +1,82 @@
+//! Connections older than the agent.
+
+use super::*;
+
+#[test]
+fn the_first_turn_of_an_old_connection_is_skipped_and_the_next_is_whole() {
+    let mut talk = Talk::old();
+    talk.client(GET).server(OK).client(ask("GET /b", "")).server(OK);
+    assert_eq!(talk.told(), ["GET /b @28 t30", "200 @28 t40", "complete @28 t40"]);
+    assert_eq!(talk.http.verdict(), Verdict::Http1(Role::Server));
+}
+
+#[test]
+fn a_body_that_holds_a_request_line_invents_nothing() {
+    let mut talk = Talk::old();
+    talk.client(b"rest of a body\r\n\r\n").client(GET).client_cut(GET, 9000).count(Side::Client, 700);
+    talk.server(OK).client(GET).server(OK);
+    assert_eq!(talk.told(), ["GET /a @9774 t60", "200 @9774 t70", "complete @9774 t70"]);
+}
+
+#[test]
+fn a_body_resumed_after_an_interim_response_is_no_turn_to_begin_with() {
+    let mut talk = Talk::old();
+    talk.client(b"Expect: 100-continue\r\n\r\n").server(answer(100, "")).client(GET).server(OK);
+    assert_eq!(talk.told(), Vec::<String>::new());
+    talk.client(GET);
+    assert_eq!(talk.told(), ["GET /a @52 t50"]);
+}
+
+#[test]
+fn an_interim_response_followed_by_a_final_one_lets_a_request_begin() {
+    let mut talk = Talk::old();
+    talk.client(b"body").server(answer(100, "x: y\r\n")).server(OK).client(GET);
+    assert_eq!(talk.requests().len(), 1);
+}
+
+#[test]
+fn a_request_after_the_rest_of_a_response_is_found_at_both_ends() {
+    for role in [Role::Client, Role::Server] {
+        let mut talk = Talk::new(role, true);
+        talk.server_cut(b"</p> rest of a page", 500).count(Side::Server, 900).client(GET).server(OK);
+        assert_eq!(talk.told(), ["GET /a @0 t30", "200 @0 t40", "complete @0 t40"]);
+        assert_eq!(talk.http.verdict(), Verdict::Http1(role));
+    }
+}
+
+#[test]
+fn a_request_line_inside_a_turn_is_not_believed() {
+    let mut talk = Talk::old();
+    talk.server(OK).client(b"rest\r\n").client(GET).server(OK);
+    assert_eq!(talk.told(), Vec::<String>::new());
+}
+
+#[test]
+fn an_answer_that_is_none_lets_no_request_begin() {
+    let mut talk = Talk::old();
+    talk.client(b"DATA\r\n").server(b"354 go ahead\r\n").client(GET).server(b"250 ok\r\n");
+    assert_eq!(talk.told(), Vec::<String>::new());
+}
+
+#[test]
+fn the_side_that_answers_is_never_taken_for_the_one_that_asks() {
+    let mut talk = Talk::old();
+    talk.client(b"body").server(OK).client(b"body").server(GET);
+    assert_eq!(talk.told(), Vec::<String>::new());
+}
+
+#[test]
+fn a_response_still_in_flight_is_not_taken_for_the_next_answer() {
+    let mut talk = Talk::old();
+    talk.server(b"a page").client(GET).server(b"the page goes on").server(OK);
+    assert_eq!(talk.told(), ["GET /a @0 t20"]);
+    talk.client(ask("GET /b", "")).server(OK);
+    assert_eq!(talk.told(), ["complete @0 t40", "GET /b @28 t50", "200 @28 t60", "complete @28 t60"]);
+}
+
+#[test]
+fn a_new_connection_whose_first_records_were_lost_is_read_like_an_old_one() {
+    let mut talk = Talk::server_end();
+    talk.lost(Side::Client, 200).client(GET).server(OK).client(ask("GET /b", "")).server(OK);
+    assert_eq!(talk.told(), ["GET /b @228 t40", "200 @228 t50", "complete @228 t50"]);
+}
