@@ -13,6 +13,7 @@
 pub mod causal;
 pub mod conn;
 pub mod decode;
+pub mod engine;
 pub mod ids;
 pub mod limits;
 pub mod proto;

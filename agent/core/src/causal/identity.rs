@@ -139,7 +139,11 @@ mod tests {
         let client = ExchangeId::new(CLIENT, Role::Client, client_bases, Opened::Active);
         assert!(client.is_some());
         assert_eq!(client, ExchangeId::new(SERVER, Role::Server, server_bases, Opened::Passive));
-        assert_eq!(client, ExchangeId::new(CLIENT, Role::Client, client_bases, Opened::Unknown), "older than the agent");
+        assert_eq!(
+            client,
+            ExchangeId::new(CLIENT, Role::Client, client_bases, Opened::Unknown),
+            "older than the agent"
+        );
         assert_eq!(client, ExchangeId::new(SERVER, Role::Server, server_bases, Opened::ListeningPort));
     }
 

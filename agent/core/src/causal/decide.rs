@@ -1,0 +1,190 @@
+//! From judgements to ids: which trace a half belongs to, and which span is its parent.
+
+use std::sync::Arc;
+
+use crate::causal::Causes;
+use crate::causal::half::{Decided, Half};
+use crate::causal::judge::Judgement;
+use crate::ids::{BootNanos, SpanId, TraceId};
+use crate::limits::{CAUSE_DEPTH_MAX, PEER_SKEW_NS};
+use crate::proto::exchange::{HalfKey, Role};
+use crate::span::{Confidence, Decision, Evidence, OrphanReason, SpanLink, Value, names};
+
+/// Why a decision cannot be made yet: a thread on the way to the root must end first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending;
+
+impl Causes {
+    /// Decides a half, and every half between it and its root: once decided, always decided, since a span may have been
+    /// built from it.
+    ///
+    /// # Errors
+    /// If a thread must end first; never with `last`.
+    pub(super) fn decide(&mut self, key: HalfKey, last: bool, depth: usize) -> Result<Option<Arc<Decided>>, Pending> {
+        let Some(half) = self.halves.get(key) else { return Ok(None) };
+        if let Some(decided) = &half.decided {
+            return Ok(Some(Arc::clone(decided)));
+        }
+        let half = half.clone();
+        let decided = Arc::new(match half.request.role {
+            Role::Server => self.decide_server(&half, last, depth)?,
+            Role::Client => self.decide_client(&half, last, depth)?,
+        });
+        if let Some(half) = self.halves.get_mut(key) {
+            half.decided = Some(Arc::clone(&decided));
+        }
+        Ok(Some(decided))
+    }
+
+    fn decide_server(&mut self, half: &Half, last: bool, depth: usize) -> Result<Decided, Pending> {
+        let peer = self.client_of(half).filter(|_| depth < CAUSE_DEPTH_MAX);
+        if let Some(peer) = peer
+            && let Some(caller) = self.decide(peer, last, depth + 1)?
+        {
+            return Ok(self.child(half, &caller, Evidence::Peer, Confidence::Exact));
+        }
+        Ok(match half.request.context.parent {
+            Some(parent) => {
+                let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
+                decided.decision.trace_id = parent.trace_id;
+                decided.decision.parent = Some(parent.span_id);
+                decided
+            }
+            None => self.root(half, Evidence::Root, Confidence::None),
+        })
+    }
+
+    fn decide_client(&mut self, half: &Half, last: bool, depth: usize) -> Result<Decided, Pending> {
+        let judgement = self.judge(half, last || depth >= CAUSE_DEPTH_MAX, 0);
+        match judgement {
+            Judgement::Pending => Err(Pending),
+            Judgement::Caused(cause, evidence, confidence) => Ok(match self.decide(cause, last, depth + 1)? {
+                Some(cause) => self.child(half, &cause, evidence, confidence),
+                None => self.orphan(half, OrphanReason::Late),
+            }),
+            Judgement::Continued(parent, cause) => {
+                let cause = match cause {
+                    Some(cause) => self.decide(cause, last, depth + 1)?,
+                    None => None,
+                };
+                let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
+                decided.decision.trace_id = parent.trace_id;
+                decided.decision.parent = Some(parent.span_id);
+                if let Some(cause) = cause {
+                    decided.decision.sampled = cause.decision.sampled;
+                    decided.excluded |= cause.excluded;
+                }
+                Ok(decided)
+            }
+            Judgement::Conflict(parent, cause) => {
+                let mut decided = self.orphan(half, OrphanReason::Conflict);
+                decided.decision.trace_id = parent.trace_id;
+                decided.decision.conflict = true;
+                self.stats.conflicts += 1;
+                if let Some(cause) = self.decide(cause, last, depth + 1)? {
+                    decided.decision.links.push(SpanLink {
+                        trace_id: cause.decision.trace_id,
+                        span_id: cause.decision.span_id,
+                        attributes: vec![(names::EVIDENCE, Value::String("kernel".into()))],
+                    });
+                }
+                Ok(decided)
+            }
+            Judgement::Orphan(reason) => Ok(self.orphan(half, reason)),
+            Judgement::Root => Ok(self.root(half, Evidence::Root, Confidence::None)),
+        }
+    }
+
+    /// The client half of the same exchange; none if it was not seen, or if more than one claims to be it.
+    fn client_of(&mut self, half: &Half) -> Option<HalfKey> {
+        let found = match half.unix_peer {
+            Some(peer) => self.unix_client(half, peer),
+            None => half.identity.and_then(|identity| match self.halves.clients(identity) {
+                [one] => Some(*one),
+                [] => None,
+                _ => {
+                    self.stats.disputed_identities += 1;
+                    None
+                }
+            }),
+        }?;
+        let same = self.halves.get(found).is_some_and(|client| client.same_request(half));
+        if !same {
+            self.stats.disputed_identities += 1;
+        }
+        same.then_some(found)
+    }
+
+    /// The client half on the socket at the other end: the only one open then, whatever the two ends counted before
+    /// the agent came; with several (pipelining) the one of the same offset.
+    fn unix_client(&self, half: &Half, peer: crate::ids::SockCookie) -> Option<HalfKey> {
+        let open = |client: &&Half| {
+            let starts_before = client.start().0.saturating_sub(PEER_SKEW_NS) <= half.start().0;
+            let ends_after = client.end.is_none_or(|end| half.start() <= end.time);
+            client.request.role == Role::Client && starts_before && ends_after
+        };
+        let mut candidates = self.halves.of_socket(peer).filter(open).map(|client| client.request.key);
+        let first = candidates.next()?;
+        match candidates.next() {
+            None => Some(first),
+            Some(_) => {
+                let same = HalfKey { cookie: peer, offset: half.request.key.offset };
+                self.halves.get(same).filter(open).map(|client| client.request.key)
+            }
+        }
+    }
+
+    fn child(&self, half: &Half, cause: &Decided, evidence: Evidence, confidence: Confidence) -> Decided {
+        let mut decided = self.root(half, evidence, confidence);
+        decided.decision.trace_id = cause.decision.trace_id;
+        decided.decision.parent = Some(cause.decision.span_id);
+        decided.decision.sampled = cause.decision.sampled;
+        if decided.decision.tracestate.is_none() {
+            decided.decision.tracestate.clone_from(&cause.decision.tracestate);
+        }
+        decided.excluded |= cause.excluded;
+        decided
+    }
+
+    fn orphan(&self, half: &Half, reason: OrphanReason) -> Decided {
+        let mut decided = self.root(half, Evidence::None, Confidence::None);
+        decided.decision.orphan_reason = Some(reason);
+        decided
+    }
+
+    fn root(&self, half: &Half, evidence: Evidence, confidence: Confidence) -> Decided {
+        let request = &half.request;
+        Decided {
+            decision: Decision {
+                trace_id: self.trace_id(half),
+                span_id: self.span_id(half),
+                parent: None,
+                evidence,
+                confidence,
+                orphan_reason: None,
+                conflict: false,
+                links: Vec::new(),
+                start: half.start(),
+                tracestate: request.context.tracestate.clone(),
+                sampled: request.context.parent.map(|parent| parent.sampled),
+            },
+            excluded: self.excluded_paths.iter().any(|pattern| pattern.matches(&request.target)),
+        }
+    }
+
+    fn trace_id(&self, half: &Half) -> TraceId {
+        self.minter.trace_id(half.request.key, half.identity)
+    }
+
+    fn span_id(&self, half: &Half) -> SpanId {
+        self.minter.span_id(half.request.role, half.request.key, half.identity)
+    }
+
+    /// When a client half began: its own send, or the peer's read if that hook ran first.
+    pub(super) fn client_start(&self, half: &Half, server: Option<BootNanos>) -> BootNanos {
+        match server {
+            Some(read) if read < half.start() && half.start().since(read) < PEER_SKEW_NS => read,
+            _ => half.start(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Halves of exchanges, open and recently ended, and how they are found.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::causal::identity::ExchangeId;
+use crate::decode::{Connect, Endpoint, Tag};
+use crate::ids::{BootNanos, ProcessId, SockCookie};
+use crate::proto::exchange::{End, HalfKey, Request, Response, Role};
+use crate::span::Decision;
+
+/// A half with all that may decide its cause.
+#[derive(Clone, Debug)]
+pub struct Half {
+    /// Its request.
+    pub request: Request,
+    /// The final response, once seen.
+    pub response: Option<Response>,
+    /// How it ended, once it did.
+    pub end: Option<End>,
+    /// The process of its first byte.
+    pub process: ProcessId,
+    /// Both addresses of its socket.
+    pub endpoint: Arc<Endpoint>,
+    /// Its socket is a unix socket.
+    pub unix: bool,
+    /// Cookie of the unix socket at the other end, once known.
+    pub unix_peer: Option<SockCookie>,
+    /// What both ends call this exchange, once known.
+    pub identity: Option<ExchangeId>,
+    /// Raw offset of the turn its request began in.
+    pub turn: u64,
+    /// The call of `connect()` that opened its connection, if it is the first exchange on it.
+    pub connect: Option<Connect>,
+    /// The thread that read it touched another server connection while it was open.
+    pub interleaved: bool,
+    /// Another request was open in its process at the same time.
+    pub concurrent: bool,
+    /// Records of the acting thread were lost while it was open.
+    pub gap: bool,
+    /// A request was open in its process when it started.
+    pub serving: bool,
+    /// What was decided, for good.
+    pub decided: Option<Arc<Decided>>,
+}
+
+/// A decision that spans were, or will be, built from: it never changes.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// Ids, cause and evidence.
+    pub decision: Decision,
+    /// It is not exported, nor is what it caused.
+    pub excluded: bool,
+}
+
+impl Half {
+    /// When its first byte moved.
+    #[must_use]
+    pub const fn start(&self) -> BootNanos {
+        self.request.start
+    }
+
+    /// True if it was open at `time`.
+    #[must_use]
+    pub fn open_at(&self, time: BootNanos) -> bool {
+        self.start() <= time && self.end.is_none_or(|end| time <= end.time)
+    }
+
+    /// True if both halves carry the same request line, as two ends of one exchange must.
+    #[must_use]
+    pub fn same_request(&self, other: &Self) -> bool {
+        self.request.method == other.request.method && self.request.target == other.request.target
+    }
+}
+
+/// All halves that may still matter.
+#[derive(Debug, Default)]
+pub struct Halves {
+    all: BTreeMap<HalfKey, Half>,
+    clients: HashMap<ExchangeId, Vec<HalfKey>>,
+}
+
+/// What a tag names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Bytes that belong to no request we read.
+    Nothing,
+    /// One request.
+    One(HalfKey),
+    /// Several requests of one turn (pipelining).
+    Several,
+}
+
+impl Halves {
+    /// A half.
+    #[must_use]
+    pub fn get(&self, key: HalfKey) -> Option<&Half> {
+        self.all.get(&key)
+    }
+
+    /// A half, to change it. Its identity changes through [`Self::identify`] alone.
+    pub fn get_mut(&mut self, key: HalfKey) -> Option<&mut Half> {
+        self.all.get_mut(&key)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Adds a half.
+    pub fn insert(&mut self, half: Half) {
+        let key = half.request.key;
+        self.remove(key);
+        if let (Role::Client, Some(identity)) = (half.request.role, half.identity) {
+            self.clients.entry(identity).or_default().push(key);
+        }
+        self.all.insert(key, half);
+    }
+
+    /// Forgets a half.
+    pub fn remove(&mut self, key: HalfKey) {
+        if let Some(half) = self.all.remove(&key) {
+            self.unindex(key, half.identity);
+        }
+    }
+
+    /// Sets what both ends call the exchange.
+    pub fn identify(&mut self, key: HalfKey, identity: ExchangeId) {
+        let Some(half) = self.all.get_mut(&key) else { return };
+        let before = half.identity.replace(identity);
+        if half.request.role == Role::Client && before != Some(identity) {
+            self.clients.entry(identity).or_default().push(key);
+            self.unindex(key, before);
+        }
+    }
+
+    /// The client halves that claim an identity: more than one is a dispute.
+    #[must_use]
+    pub fn clients(&self, identity: ExchangeId) -> &[HalfKey] {
+        self.clients.get(&identity).map_or(&[], Vec::as_slice)
+    }
+
+    /// Halves of one socket, in order of their offsets.
+    pub fn of_socket(&self, cookie: SockCookie) -> impl DoubleEndedIterator<Item = &Half> {
+        let first = HalfKey { cookie, offset: 0 };
+        let last = HalfKey { cookie, offset: u64::MAX };
+        self.all.range(first..=last).map(|(_, half)| half)
+    }
+
+    /// The server half whose bytes a tag names, as it stood at `time`.
+    #[must_use]
+    pub fn named(&self, tag: Tag, time: BootNanos) -> Named {
+        let started =
+            || self.of_socket(tag.cookie).filter(|half| half.request.role == Role::Server && half.start() <= time);
+        let mut in_turn = started().filter(|half| half.turn == tag.offset);
+        if let Some(first) = in_turn.next() {
+            return if in_turn.next().is_none() { Named::One(first.request.key) } else { Named::Several };
+        }
+        // A turn may begin within a body: after a 100 (Continue), or an answer that came early.
+        let around = |half: &&Half| {
+            let offset = half.request.key.offset;
+            offset < tag.offset && half.end.is_none_or(|end| tag.offset < end.request_end)
+        };
+        started().rev().find(around).map_or(Named::Nothing, |half| Named::One(half.request.key))
+    }
+
+    fn unindex(&mut self, key: HalfKey, identity: Option<ExchangeId>) {
+        let Some(identity) = identity else { return };
+        if let Some(keys) = self.clients.get_mut(&identity) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.clients.remove(&identity);
+            }
+        }
+    }
+}

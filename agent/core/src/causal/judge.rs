@@ -1,0 +1,224 @@
+//! Which request caused a call: every kind of evidence is asked, and none hides another.
+
+use crate::causal::Causes;
+use crate::causal::half::{Half, Named};
+use crate::causal::runtime::nginx;
+use crate::decode::Tag;
+use crate::ids::{BootNanos, ThreadId};
+use crate::limits::{CAUSE_DEPTH_MAX, WITNESSES_MIN};
+use crate::proto::exchange::{HalfKey, Role};
+use crate::proto::trace_context::WireParent;
+use crate::span::{Confidence, Evidence, OrphanReason};
+
+/// What one kind of evidence says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opinion {
+    /// This request is the cause.
+    Cause(HalfKey, Evidence, Confidence),
+    /// It cannot say, for this reason.
+    Silent(OrphanReason),
+    /// It will be able to say when the calling thread has ended, or never.
+    Pending,
+}
+
+/// What all evidence together says about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// This request is the cause.
+    Caused(HalfKey, Evidence, Confidence),
+    /// The ids on the wire were made in the process: it exports a span of its own that is the parent.
+    Continued(WireParent, Option<HalfKey>),
+    /// Evidence disagrees: the wire's trace is kept, and the kernel's cause is linked.
+    Conflict(WireParent, HalfKey),
+    /// Nothing is known, for this reason.
+    Orphan(OrphanReason),
+    /// The process was serving nothing: a trace begins here.
+    Root,
+    /// A thread must end first.
+    Pending,
+}
+
+/// What the ids on the wire say.
+enum Wire {
+    Silent,
+    /// They equal those of exactly one incoming request.
+    Forwarded(HalfKey),
+    /// No incoming request carries them.
+    Made(WireParent),
+}
+
+impl Causes {
+    /// Judges a client half. With `last`, nothing is pending any more.
+    pub(super) fn judge(&self, half: &Half, last: bool, depth: usize) -> Judgement {
+        let kernel = self.kernel(half, depth);
+        let wire = self.wire(half);
+        let pending = kernel == Opinion::Pending;
+        match (wire, kernel) {
+            (Wire::Forwarded(named), Opinion::Cause(cause, _, _)) if named != cause => {
+                match half.request.context.parent {
+                    Some(parent) => Judgement::Conflict(parent, cause),
+                    // Only a correlation id disagrees: it is no trace context, and the kernel saw what happened.
+                    None => Judgement::Orphan(OrphanReason::Conflict),
+                }
+            }
+            (Wire::Forwarded(named), Opinion::Cause(_, evidence, _)) => {
+                Judgement::Caused(named, evidence, Confidence::Exact)
+            }
+            (Wire::Forwarded(named), _) => Judgement::Caused(named, Evidence::Wire, Confidence::Exact),
+            (Wire::Made(_), Opinion::Pending) if !last => Judgement::Pending,
+            (Wire::Made(parent), Opinion::Cause(cause, _, _)) => {
+                let same_trace = self.halves.get(cause).is_some_and(|cause| self.carries(cause, parent));
+                if same_trace { Judgement::Continued(parent, Some(cause)) } else { Judgement::Conflict(parent, cause) }
+            }
+            (Wire::Made(parent), _) => Judgement::Continued(parent, None),
+            (Wire::Silent, Opinion::Cause(cause, evidence, confidence)) => {
+                Judgement::Caused(cause, evidence, confidence)
+            }
+            (Wire::Silent, _) if pending && !last => Judgement::Pending,
+            (Wire::Silent, _) if !half.serving => Judgement::Root,
+            (Wire::Silent, Opinion::Pending) => Judgement::Orphan(OrphanReason::WorkerWithoutItem),
+            (Wire::Silent, Opinion::Silent(reason)) => Judgement::Orphan(reason),
+        }
+    }
+
+    /// The opinion of the kernel's tags.
+    fn kernel(&self, half: &Half, depth: usize) -> Opinion {
+        if self.executable(half.process) == nginx::EXECUTABLE {
+            return self.nginx(half, depth);
+        }
+        match (self.same_thread(half), half.request.actor.own) {
+            // A thread that reads requests is a server: what it was born in says nothing any more.
+            (Opinion::Silent(OrphanReason::NoLineage), None) => self.birth(half.request.actor.thread, half.start(), 0),
+            (opinion, _) => opinion,
+        }
+    }
+
+    /// The thread that calls read the request, under blocking discipline.
+    fn same_thread(&self, half: &Half) -> Opinion {
+        let Some(own) = half.request.actor.own else { return Opinion::Silent(OrphanReason::NoLineage) };
+        let key = match self.halves.named(own, half.start()) {
+            Named::Nothing => return Opinion::Silent(OrphanReason::OpaqueHop),
+            Named::Several => return Opinion::Silent(OrphanReason::AmbiguousBatch),
+            Named::One(key) => key,
+        };
+        let Some(served) = self.halves.get(key) else { return Opinion::Silent(OrphanReason::NoLineage) };
+        if self.lineage.process(half.process).is_some_and(|process| process.event_loop) || served.interleaved {
+            return Opinion::Silent(OrphanReason::EventLoop);
+        }
+        if served.gap || half.gap || served.request.actor.lossy != half.request.actor.lossy {
+            return Opinion::Silent(OrphanReason::Lossy);
+        }
+        if !served.open_at(half.start()) || served.process != half.process {
+            return Opinion::Silent(OrphanReason::NoLineage);
+        }
+        if served.request.blocking {
+            return Opinion::Cause(key, Evidence::Thread, Confidence::Exact);
+        }
+        let witnesses = self.lineage.process(half.process).map_or(0, |process| process.witnesses);
+        if witnesses >= WITNESSES_MIN {
+            return Opinion::Cause(key, Evidence::Thread, Confidence::Strong);
+        }
+        Opinion::Silent(OrphanReason::EventLoop)
+    }
+
+    /// The thread, or its process, was created while serving, and did nothing else before it ended. While it lives, it
+    /// may be a worker of a pool that grew in a request, whose next job is another's.
+    fn birth(&self, thread: ThreadId, time: BootNanos, depth: usize) -> Opinion {
+        let silent = Opinion::Silent(OrphanReason::NoLineage);
+        let Some(known) = self.lineage.thread(thread).filter(|_| depth < CAUSE_DEPTH_MAX) else { return silent };
+        let Some(born) = known.born else { return silent };
+        let Some(cause) = self.birth_request(born.own, born.creator, born.time, depth) else { return silent };
+        match known.exited {
+            None => Opinion::Pending,
+            Some(exited) if exited.done => match cause {
+                Opinion::Cause(key, _, _) => {
+                    let within = self.halves.get(key).is_some_and(|half| half.open_at(time));
+                    let confidence = if within { Confidence::Exact } else { Confidence::Strong };
+                    Opinion::Cause(key, Evidence::Birth, confidence)
+                }
+                other => other,
+            },
+            Some(_) => Opinion::Silent(OrphanReason::WorkerWithoutItem),
+        }
+    }
+
+    /// The request a creation happened in: the creator's own, else the one its own creation happened in.
+    fn birth_request(&self, own: Option<Tag>, creator: ThreadId, time: BootNanos, depth: usize) -> Option<Opinion> {
+        let Some(own) = own else {
+            return match self.birth(creator, time, depth + 1) {
+                Opinion::Silent(_) => None,
+                opinion => Some(opinion),
+            };
+        };
+        let Named::One(key) = self.halves.named(own, time) else { return None };
+        let served = self.halves.get(key)?;
+        // An event loop creates threads for whatever it does just then.
+        let loops = self.lineage.process(served.process).is_some_and(|process| process.event_loop);
+        let proven = served.request.blocking && !served.interleaved && !loops && !served.gap && served.open_at(time);
+        proven.then_some(Opinion::Cause(key, Evidence::Birth, Confidence::Exact))
+    }
+
+    /// nginx made the call in the turn of the request.
+    fn nginx(&self, half: &Half, depth: usize) -> Opinion {
+        if half.gap {
+            return Opinion::Silent(OrphanReason::Lossy);
+        }
+        let tag = match nginx::turn(half) {
+            Ok(tag) => tag,
+            Err(reason) => return Opinion::Silent(reason),
+        };
+        match self.halves.named(tag, half.start()) {
+            Named::One(key) => Opinion::Cause(key, Evidence::Nginx, Confidence::Strong),
+            Named::Several => Opinion::Silent(OrphanReason::AmbiguousBatch),
+            Named::Nothing => self.nginx_upstream(tag, half, depth),
+        }
+    }
+
+    /// The turn was the answer of another call of nginx (a subrequest, a second try): both have one cause.
+    fn nginx_upstream(&self, tag: Tag, half: &Half, depth: usize) -> Opinion {
+        let before = |call: &&Half| {
+            call.request.role == Role::Client && call.start() < half.start() && call.process == half.process
+        };
+        let Some(call) = self.halves.of_socket(tag.cookie).rev().find(before) else {
+            return Opinion::Silent(OrphanReason::OpaqueHop);
+        };
+        if depth >= CAUSE_DEPTH_MAX {
+            return Opinion::Silent(OrphanReason::AmbiguousBatch);
+        }
+        self.nginx(call, depth + 1)
+    }
+
+    fn wire(&self, half: &Half) -> Wire {
+        let context = &half.request.context;
+        let same = |other: &Half| match (context.parent, other.request.context.parent) {
+            (Some(parent), Some(known)) => parent.trace_id == known.trace_id && parent.span_id == known.span_id,
+            (None, _) => context.request_id.is_some() && context.request_id == other.request.context.request_id,
+            (Some(_), None) => false,
+        };
+        let open = self.lineage.process(half.process).map(|process| &process.open);
+        let candidates = open.into_iter().flatten().filter_map(|key| self.halves.get(*key));
+        // Judged with hindsight: what was open when the call was made may have ended since.
+        let ended = self.recent(half.process).filter_map(|key| self.halves.get(key));
+        let mut named: Vec<HalfKey> = candidates
+            .chain(ended)
+            .filter(|other| other.open_at(half.start()) && same(other))
+            .map(|other| other.request.key)
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        match (named.as_slice(), context.parent) {
+            ([one], _) => Wire::Forwarded(*one),
+            ([], Some(parent)) => Wire::Made(parent),
+            _ => Wire::Silent,
+        }
+    }
+
+    /// True if a request belongs to the trace that `parent` names.
+    fn carries(&self, half: &Half, parent: WireParent) -> bool {
+        match (&half.decided, half.request.context.parent) {
+            (Some(decided), _) => decided.decision.trace_id == parent.trace_id,
+            (None, Some(known)) => known.trace_id == parent.trace_id,
+            (None, None) => false,
+        }
+    }
+}

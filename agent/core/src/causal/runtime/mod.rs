@@ -1,0 +1,3 @@
+//! Rules of runtimes and programs whose discipline is known.
+
+pub mod nginx;

@@ -1,0 +1,106 @@
+//! One end of one connection.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::decode::{Connect, Data, Direction, Endpoint, Link, Open, Opened};
+use crate::ids::{BootNanos, SockCookie};
+use crate::limits::TURNS_MAX;
+
+/// What is known of a socket's connection.
+pub struct Connection {
+    /// The socket.
+    pub cookie: SockCookie,
+    /// Both addresses.
+    pub endpoint: Arc<Endpoint>,
+    /// A unix socket.
+    pub unix: bool,
+    /// Who opened it.
+    pub opened: Opened,
+    /// The call of `connect()`, until the first exchange takes it.
+    pub connect: Option<Connect>,
+    link: Link,
+    turns: [VecDeque<u64>; 2],
+    last: BootNanos,
+    closed: Option<BootNanos>,
+}
+
+impl Connection {
+    /// A connection at its first sight.
+    #[must_use]
+    pub fn new(open: Open) -> Self {
+        Self {
+            cookie: open.cookie,
+            endpoint: Arc::new(open.endpoint),
+            unix: open.unix,
+            opened: open.opened,
+            connect: open.connect,
+            link: open.link,
+            turns: [VecDeque::new(), VecDeque::new()],
+            last: open.time,
+            closed: None,
+        }
+    }
+
+    /// True if this end answers requests, as far as is known without reading them.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        matches!(self.opened, Opened::Passive | Opened::ListeningPort)
+    }
+
+    /// What ties the socket to its other end.
+    #[must_use]
+    pub const fn link(&self) -> Link {
+        self.link
+    }
+
+    /// When bytes moved last.
+    #[must_use]
+    pub const fn last(&self) -> BootNanos {
+        self.last
+    }
+
+    /// When it closed.
+    #[must_use]
+    pub const fn closed(&self) -> Option<BootNanos> {
+        self.closed
+    }
+
+    /// Notes that it closed.
+    pub fn close(&mut self, time: BootNanos) {
+        self.closed.get_or_insert(time);
+    }
+
+    /// Notes bytes: the turn they begin, and a sample of the link. True if the link changed.
+    ///
+    /// Bases never change: a sample that differs from the one before was read while the kernel changed both numbers,
+    /// or the one before was; the next one decides.
+    pub fn moved(&mut self, data: &Data) -> bool {
+        self.last = data.time;
+        if data.turn_start {
+            let turns = &mut self.turns[index(data.direction)];
+            if turns.len() == TURNS_MAX {
+                turns.pop_front();
+            }
+            turns.push_back(data.offset);
+        }
+        let changed = data.link != Link::None && data.link != self.link;
+        if changed {
+            self.link = data.link;
+        }
+        changed
+    }
+
+    /// The turn that a byte of a direction lies in; the byte itself if its turn was not seen.
+    #[must_use]
+    pub fn turn_of(&self, direction: Direction, offset: u64) -> u64 {
+        self.turns[index(direction)].iter().rev().copied().find(|start| *start <= offset).unwrap_or(offset)
+    }
+}
+
+const fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Send => 0,
+        Direction::Recv => 1,
+    }
+}

@@ -1,0 +1,251 @@
+//! All stages of the core in their order: events in, spans out.
+
+use crate::causal::half::Half;
+use crate::causal::identity::ExchangeId;
+use crate::causal::{Causes, PathPattern};
+use crate::conn::{Connection, Table};
+use crate::decode::{Closing, Count, Data, Direction, Event, Link};
+use crate::ids::{BootNanos, SockCookie};
+use crate::proto::exchange::{Request, Role, Update};
+use crate::proto::http1::{Http1, Verdict};
+use crate::span::Span;
+use crate::stats::Stats;
+
+use std::collections::HashMap;
+
+/// How the core is to work. All of it is an argument, so that a recording replays.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Keeps ids apart that are hashed from numbers of this host.
+    pub nonce: [u8; 16],
+    /// Paths whose exchanges, and what they caused, are left out.
+    pub excluded_paths: Vec<PathPattern>,
+}
+
+/// What the core wants the kernel half to copy of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Nothing: it speaks no protocol we read.
+    Nothing,
+    /// Heads; this end sends the requests.
+    Client,
+    /// Heads; this end receives the requests.
+    Server,
+    /// The connection is gone: the policy too.
+    Forget,
+}
+
+/// What the core says.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Finished spans.
+    pub spans: Vec<Span>,
+    /// Policies to set, in order.
+    pub policies: Vec<(SockCookie, Policy)>,
+}
+
+/// The core.
+pub struct Engine {
+    connections: Table,
+    parsers: HashMap<SockCookie, Http1>,
+    causes: Causes,
+    stats: Stats,
+    updates: Vec<Update>,
+}
+
+impl Engine {
+    /// A core that has seen nothing.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            connections: Table::default(),
+            parsers: HashMap::new(),
+            causes: Causes::new(options.nonce, options.excluded_paths),
+            stats: Stats::default(),
+            updates: Vec::new(),
+        }
+    }
+
+    /// Takes one event.
+    pub fn push(&mut self, event: Event, out: &mut Output) {
+        match event {
+            Event::Process(process) => self.causes.process(process),
+            Event::Open(open) => {
+                self.causes.acted(&open.actor, open.cookie, false);
+                let parser = Http1::new(open.cookie, open.old);
+                if !open.agent {
+                    self.parsers.insert(open.cookie, parser);
+                }
+                let (cookie, agents) = (open.cookie, !open.agent && self.connections.is_agents(open.link));
+                self.stats.evicted_connections += self.connections.open(open);
+                if agents {
+                    self.leave_out(cookie, out);
+                }
+            }
+            Event::Data(data) => self.data(&data, out),
+            Event::Count(count) => self.count(count),
+            Event::Closing { cookie, what, time } => self.closing(cookie, what, time),
+            Event::Fork(fork) => self.causes.forked(&fork),
+            Event::Exec { process, .. } => self.causes.executed(process),
+            Event::Exit(exit) => self.causes.exited(&exit),
+            // Targets by port are the agent's business.
+            Event::Listen(_) => {}
+        }
+    }
+
+    /// Time has come this far: settles what is due.
+    pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
+        self.causes.settle(now, false, &mut out.spans);
+        let mut forgotten = Vec::new();
+        self.connections.sweep(now, &mut forgotten);
+        for cookie in forgotten {
+            self.parsers.remove(&cookie);
+            out.policies.push((cookie, Policy::Forget));
+        }
+    }
+
+    /// Settles everything that has ended; what is still open is not told.
+    pub fn finish(&mut self, now: BootNanos, out: &mut Output) {
+        self.causes.settle(now, true, &mut out.spans);
+    }
+
+    /// A record was no event.
+    pub const fn bad_record(&mut self) {
+        self.stats.bad_records += 1;
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let causes = self.causes.stats().clone();
+        Stats {
+            evicted_connections: self.stats.evicted_connections,
+            bad_records: self.stats.bad_records,
+            unknown_connections: self.stats.unknown_connections,
+            unseen_bytes: self.stats.unseen_bytes,
+            ..causes
+        }
+    }
+
+    fn data(&mut self, data: &Data, out: &mut Output) {
+        let Some(connection) = self.connections.get_mut(data.cookie) else {
+            self.stats.unknown_connections += 1;
+            self.causes.acted(&data.actor, data.cookie, false);
+            return;
+        };
+        let linked = connection.moved(data);
+        let (link, serves) = (connection.link(), connection.serves());
+        self.causes.acted(&data.actor, data.cookie, serves);
+        if linked && self.connections.is_agents(link) {
+            self.leave_out(data.cookie, out);
+        }
+        let Some(parser) = self.parsers.get_mut(&data.cookie) else { return };
+        if data.unseen.is_some() {
+            self.stats.unseen_bytes += u64::from(data.len) - data.bytes.len() as u64;
+        }
+        let before = parser.verdict();
+        parser.data(data, &mut self.updates);
+        let after = parser.verdict();
+        self.forward();
+        if before != after {
+            self.decided(data.cookie, after, out);
+        }
+        if linked && let Some(connection) = self.connections.get_mut(data.cookie) {
+            self.causes.linked(data.cookie, connection.link(), connection.opened);
+        }
+    }
+
+    fn count(&mut self, count: Count) {
+        if let Some(parser) = self.parsers.get_mut(&count.cookie) {
+            parser.count(&count, &mut self.updates);
+            self.forward();
+        }
+    }
+
+    fn closing(&mut self, cookie: SockCookie, what: Closing, time: BootNanos) {
+        let peer = self.connections.unix_peer(cookie, what);
+        self.close(cookie, what, time);
+        if let Some(peer) = peer {
+            self.close(peer, Closing::Closed, time);
+        }
+    }
+
+    fn close(&mut self, cookie: SockCookie, what: Closing, time: BootNanos) {
+        if let Some(parser) = self.parsers.get_mut(&cookie) {
+            parser.closing(what, time, &mut self.updates);
+            self.forward();
+        }
+        if let Some(connection) = self.connections.get_mut(cookie)
+            && (what == Closing::Closed || connection.unix)
+        {
+            connection.close(time);
+        }
+    }
+
+    /// The other end is the agent: nothing of this connection is read or told.
+    fn leave_out(&mut self, cookie: SockCookie, out: &mut Output) {
+        self.parsers.remove(&cookie);
+        out.policies.push((cookie, Policy::Nothing));
+    }
+
+    /// Tells the kernel half what the parser found, where that is not what it assumed.
+    fn decided(&mut self, cookie: SockCookie, verdict: Verdict, out: &mut Output) {
+        let serves = self.connections.get_mut(cookie).is_some_and(|connection| connection.serves());
+        match verdict {
+            Verdict::Undecided => {}
+            Verdict::Other => out.policies.push((cookie, Policy::Nothing)),
+            Verdict::Http1(Role::Client) if serves => out.policies.push((cookie, Policy::Client)),
+            Verdict::Http1(Role::Server) if !serves => out.policies.push((cookie, Policy::Server)),
+            Verdict::Http1(_) => {}
+        }
+    }
+
+    /// Hands the parsers' updates to the causal stage.
+    fn forward(&mut self) {
+        for update in std::mem::take(&mut self.updates) {
+            match update {
+                Update::Request(request) => self.begin(*request),
+                Update::Response { key, response } => self.causes.answered(key, response),
+                Update::End(end) => self.causes.ended(end),
+            }
+        }
+    }
+
+    fn begin(&mut self, request: Request) {
+        let Some(connection) = self.connections.get_mut(request.key.cookie) else { return };
+        let direction = match request.role {
+            Role::Client => Direction::Send,
+            Role::Server => Direction::Recv,
+        };
+        let half = Half {
+            response: None,
+            end: None,
+            process: request.actor.thread.process,
+            endpoint: std::sync::Arc::clone(&connection.endpoint),
+            unix: connection.unix,
+            unix_peer: unix_peer(connection),
+            identity: ExchangeId::new(request.key, request.role, connection.link(), connection.opened),
+            turn: connection.turn_of(direction, request.key.offset),
+            connect: if request.role == Role::Client { connection.connect.take() } else { None },
+            interleaved: false,
+            concurrent: false,
+            gap: false,
+            serving: false,
+            decided: None,
+            request,
+        };
+        self.causes.began(half);
+    }
+}
+
+fn unix_peer(connection: &Connection) -> Option<SockCookie> {
+    match connection.link() {
+        Link::Unix(peer) => Some(peer),
+        Link::None | Link::Tcp(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;
