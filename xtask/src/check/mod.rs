@@ -24,9 +24,11 @@ pub(crate) fn tidy_command(tree: &Tree) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+type Part = fn(&Tree) -> Result<()>;
+
 /// Runs the parts and returns the names of those that failed.
 pub(crate) fn run(tree: &Tree) -> Vec<&'static str> {
-    let parts: [(&str, fn(&Tree) -> Result<()>); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("tidy", rules),
         ("fmt", fmt),
         ("clippy (host)", clippy_host),

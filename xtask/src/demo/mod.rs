@@ -74,13 +74,19 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
     let jaeger = jaeger
         .map(|binary| Jaeger::start(&binary, scratch.path()))
         .transpose()?;
-    let line = Demo {
+    let demo = Demo {
         tree,
         args,
         scratch: &scratch,
         jaeger,
-    }
-    .run()?;
+    };
+    // The log goes with the folder.
+    let line = demo.run().inspect_err(|_| {
+        eprintln!(
+            "the agent's log ended with\n{}\n",
+            scratch.tail(agent::LOG, 20)
+        );
+    })?;
     println!(
         "took {:.1} s after set-up and build",
         start.elapsed().as_secs_f64()
@@ -154,7 +160,7 @@ impl Demo<'_> {
         if self.args.keep {
             keep(&collector, &mut chain, &mut agent)?;
         }
-        agent.stop(self.scratch)?;
+        agent.stop()?;
         if let Some(jaeger) = &mut self.jaeger {
             jaeger.stop()?;
         }

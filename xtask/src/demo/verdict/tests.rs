@@ -58,7 +58,8 @@ fn the_whole_path_has_no_problems() {
 #[test]
 fn each_defect_is_named() {
     let (good, steps) = good();
-    let defects: [(&str, fn(&mut Vec<Span>)); 6] = [
+    type Damage = fn(&mut Vec<Span>);
+    let defects: [(&str, Damage); 6] = [
         ("the root span is missing", |trace| drop(trace.remove(0))),
         ("0 client spans of web", |trace| drop(trace.remove(3))),
         ("is not the child of the step before", |trace| {
