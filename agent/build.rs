@@ -37,13 +37,9 @@ fn main() -> io::Result<()> {
 /// so it is the nearest folder above that has the object, or else the outermost one that cargo marked as its own.
 fn target(out: &Path) -> PathBuf {
     let above = || out.ancestors().skip(1);
-    let marked =
-        |dir: &&Path| dir.join("CACHEDIR.TAG").is_file() || dir.join(".rustc_info.json").is_file();
+    let marked = |dir: &&Path| dir.join("CACHEDIR.TAG").is_file() || dir.join(".rustc_info.json").is_file();
     above()
         .find(|dir| dir.join(IN_TARGET).is_file())
         .or_else(|| above().find(marked))
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-            Path::to_path_buf,
-        )
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), Path::to_path_buf)
 }

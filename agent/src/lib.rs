@@ -1,5 +1,5 @@
 //! The user half of Tracemend: attaches the kernel half, feeds the core, exports its spans.
 
 pub mod attach;
-mod object;
+pub mod object;
 pub mod ring;

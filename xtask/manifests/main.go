@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -86,7 +87,13 @@ func check(document []byte) error {
 		return fmt.Errorf("kind %q is not in the list of this program", kind)
 	}
 	into := object()
-	if err := yaml.UnmarshalStrict(document, into); err != nil {
+	// First YAML, where a field given twice is seen; then JSON as an API server reads it, where letter case counts.
+	text, err := yaml.YAMLToJSONStrict(document)
+	if err != nil {
+		return fmt.Errorf("%s: %w", kind, err)
+	}
+	strict, err := json.UnmarshalStrict(text, into)
+	if err := errors.Join(append(strict, err)...); err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
 	}
 	return checkSelector(into)

@@ -43,11 +43,7 @@ impl Child {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name} ({})", shell::line(command)))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            over: false,
-        })
+        Ok(Self { name: name.to_owned(), child, over: false })
     }
 
     /// Process id.
@@ -56,12 +52,7 @@ impl Child {
     }
 
     /// The pipes that were asked for.
-    pub(crate) fn pipes(
-        &mut self,
-    ) -> (
-        Option<std::process::ChildStdout>,
-        Option<std::process::ChildStderr>,
-    ) {
+    pub(crate) fn pipes(&mut self) -> (Option<std::process::ChildStdout>, Option<std::process::ChildStderr>) {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 
@@ -75,20 +66,14 @@ impl Child {
 
     /// How the program ended, if it has.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        let status = self
-            .child
-            .try_wait()
-            .with_context(|| format!("cannot wait for {}", self.name))?;
+        let status = self.child.try_wait().with_context(|| format!("cannot wait for {}", self.name))?;
         self.over |= status.is_some();
         Ok(status)
     }
 
     /// Waits for the program's own end.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
-        let status = self
-            .child
-            .wait()
-            .with_context(|| format!("cannot wait for {}", self.name))?;
+        let status = self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;
         self.over = true;
         Ok(status)
     }
@@ -119,10 +104,7 @@ impl Child {
     }
 
     fn group(&self) -> Result<Pid> {
-        i32::try_from(self.pid())
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("a process id out of range")
+        i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("a process id out of range")
     }
 }
 
@@ -161,13 +143,9 @@ mod tests {
     fn dropping_ends_the_program_itself_and_not_a_wrapper() {
         let child = Child::start("sleep", command("sleep").arg("600")).expect("starts");
         let pid = child.pid();
-        let named = || {
-            std::fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|name| name.trim() == "sleep")
-        };
+        let named = || std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep");
         assert_eq!(
-            interrupt::wait_for(Duration::from_secs(5), || Ok(named().then_some(())))
-                .expect("no signal"),
+            interrupt::wait_for(Duration::from_secs(5), || Ok(named().then_some(()))).expect("no signal"),
             Some(())
         );
         drop(child);
@@ -177,35 +155,25 @@ mod tests {
     #[test]
     fn one_that_ended_by_itself_is_told_of() {
         let mut child = Child::start("false", &mut command("false")).expect("starts");
-        let error = wait_until(&mut child, "nothing", Duration::from_secs(5), || None::<()>)
-            .expect_err("it ended");
-        assert!(
-            error.to_string().starts_with("false ended by itself"),
-            "{error}"
-        );
+        let error = wait_until(&mut child, "nothing", Duration::from_secs(5), || None::<()>).expect_err("it ended");
+        assert!(error.to_string().starts_with("false ended by itself"), "{error}");
     }
 
     #[test]
     fn killing_takes_the_whole_group() {
         let mut shell = command("sh");
-        shell
-            .args(["-c", "trap '' TERM; sleep 600 & echo $!; wait"])
-            .stdout(Stdio::piped());
+        shell.args(["-c", "trap '' TERM; sleep 600 & echo $!; wait"]).stdout(Stdio::piped());
         let mut child = Child::start("sh", &mut shell).expect("starts");
         let mut line = String::new();
         let stdout = child.pipes().0.expect("asked for");
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
-            .expect("a line");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("a line");
         let grandchild = line.trim().parse().expect("a pid");
         assert!(is_alive(grandchild));
         child.kill().expect("killed");
-        let gone = || {
-            std::fs::read_to_string(format!("/proc/{grandchild}/stat"))
-                .map_or(true, |stat| stat.contains(") Z "))
-        };
+        let gone =
+            || std::fs::read_to_string(format!("/proc/{grandchild}/stat")).map_or(true, |stat| stat.contains(") Z "));
         assert_eq!(
-            interrupt::wait_for(Duration::from_secs(5), || Ok(gone().then_some(())))
-                .expect("no signal"),
+            interrupt::wait_for(Duration::from_secs(5), || Ok(gone().then_some(()))).expect("no signal"),
             Some(())
         );
     }

@@ -25,9 +25,7 @@ pub(crate) fn listen() -> Result<()> {
 
 /// Whether a signal came.
 pub(crate) fn raised() -> bool {
-    RAISED
-        .get()
-        .is_some_and(|raised| raised.load(Ordering::Relaxed))
+    RAISED.get().is_some_and(|raised| raised.load(Ordering::Relaxed))
 }
 
 /// An error once a signal came.
@@ -39,10 +37,7 @@ pub(crate) fn check() -> Result<()> {
 }
 
 /// Asks `probe` until it answers, `limit` is over (then none) or a signal came (an error).
-pub(crate) fn wait_for<T>(
-    limit: Duration,
-    mut probe: impl FnMut() -> Result<Option<T>>,
-) -> Result<Option<T>> {
+pub(crate) fn wait_for<T>(limit: Duration, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
     let end = Instant::now() + limit;
     loop {
         check()?;
@@ -68,10 +63,7 @@ mod tests {
             Ok((asked == 3).then_some(asked))
         });
         assert_eq!(answer.expect("no signal"), Some(3));
-        assert_eq!(
-            wait_for(Duration::ZERO, || Ok(None::<()>)).expect("no signal"),
-            None
-        );
+        assert_eq!(wait_for(Duration::ZERO, || Ok(None::<()>)).expect("no signal"), None);
         assert!(wait_for(Duration::ZERO, || -> Result<Option<()>> { bail!("broken") }).is_err());
     }
 }

@@ -51,9 +51,8 @@ pub(crate) fn cached(tree: &Tree) -> PathBuf {
 
 fn build(into: &Path) -> Result<()> {
     println!("no Jaeger here: building {MODULE}@{VERSION}, once, about four minutes");
-    let go = shell::find("go").context(
-        "Go is missing, and Jaeger is built with it (or name a binary in TRACEMEND_JAEGER)",
-    )?;
+    let go = shell::find("go")
+        .context("Go is missing, and Jaeger is built with it (or name a binary in TRACEMEND_JAEGER)")?;
     shell::run(Command::new(&go).args(["mod", "download", &format!("{MODULE}@{VERSION}")]))?;
     let cache = shell::output(Command::new(&go).args(["env", "GOMODCACHE"]))?;
     // In the module's own folder its go.sum and its replacements hold; `go install` refuses modules with replacements.
@@ -76,21 +75,12 @@ impl Jaeger {
     pub(crate) fn start(binary: &Path, dir: &Path) -> Result<Self> {
         let [otlp_port, otlp_grpc_port, query_port, query_grpc_port] = ports::free()?;
         let config = dir.join("jaeger.yaml");
-        fs::write(
-            &config,
-            configuration(otlp_port, otlp_grpc_port, query_port, query_grpc_port),
-        )?;
+        fs::write(&config, configuration(otlp_port, otlp_grpc_port, query_port, query_grpc_port))?;
         let log = fs::File::create(dir.join("jaeger.log")).context("cannot create Jaeger's log")?;
         let mut command = child::command(binary);
-        command
-            .arg("--config")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(log);
+        command.arg("--config").arg(&config).stdout(Stdio::null()).stderr(log);
         // Jaeger would trace and configure itself by these.
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_"))
-        {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
             command.env_remove(name);
         }
         let mut child = Child::start("jaeger", &mut command)?;
@@ -98,11 +88,7 @@ impl Jaeger {
             (ports::is_open(otlp_port) && ports::is_open(query_port)).then_some(())
         })
         .with_context(|| format!("see {}", dir.join("jaeger.log").display()))?;
-        Ok(Self {
-            child,
-            otlp_port,
-            query_port,
-        })
+        Ok(Self { child, otlp_port, query_port })
     }
 
     /// Base URL of its OTLP receiver (HTTP).
@@ -156,11 +142,7 @@ mod tests {
     fn every_listener_gets_its_own_port() {
         let text = configuration(1001, 1002, 1003, 1004);
         for port in 1001..=1004 {
-            assert_eq!(
-                text.matches(&format!("'127.0.0.1:{port}'")).count(),
-                1,
-                "{port}"
-            );
+            assert_eq!(text.matches(&format!("'127.0.0.1:{port}'")).count(), 1, "{port}");
         }
     }
 }

@@ -24,11 +24,7 @@ use tree::Tree;
 
 /// Sets up, builds, checks, tests and shows Tracemend.
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Args {
     #[command(subcommand)]
     command: Command,

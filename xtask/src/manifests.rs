@@ -18,19 +18,11 @@ pub(crate) fn is_possible() -> bool {
 
 /// The command.
 pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
-    let files = if args.files.is_empty() {
-        deployed(&tree.root.join("deploy"))?
-    } else {
-        absolute(&args.files)?
-    };
-    let go = shell::find("go").context(
-        "Go is missing: the manifests are checked against the Go types of the Kubernetes API",
-    )?;
+    let files = if args.files.is_empty() { deployed(&tree.root.join("deploy"))? } else { absolute(&args.files)? };
+    let go = shell::find("go")
+        .context("Go is missing: the manifests are checked against the Go types of the Kubernetes API")?;
     let mut check = Command::new(go);
-    check
-        .args(["run", "."])
-        .args(&files)
-        .current_dir(tree.root.join("xtask/manifests"));
+    check.args(["run", "."]).args(&files).current_dir(tree.root.join("xtask/manifests"));
     shell::run(&mut check)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -43,26 +35,14 @@ pub(crate) struct Args {
 }
 
 fn deployed(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    files.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "yaml")
-    });
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let mut files: Vec<_> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     anyhow::ensure!(!files.is_empty(), "no manifests in {}", dir.display());
     Ok(files)
 }
 
 fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    files
-        .iter()
-        .map(|file| {
-            file.canonicalize()
-                .with_context(|| format!("no file {}", file.display()))
-        })
-        .collect()
+    files.iter().map(|file| file.canonicalize().with_context(|| format!("no file {}", file.display()))).collect()
 }

@@ -15,16 +15,13 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// What is missing, as a sentence; none if BPF is permitted.
 pub(crate) fn missing() -> Result<Option<String>> {
-    let status =
-        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
     let capabilities = effective(&status).context("no CapEff line in /proc/self/status")?;
     Ok(judge(capabilities, Path::new(BTF).exists()))
 }
 
 fn effective(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
@@ -41,11 +38,7 @@ fn judge(capabilities: u64, btf: bool) -> Option<String> {
             lacking.join(" and ")
         ));
     }
-    (!btf).then(|| {
-        format!(
-            "{BTF} is absent: the kernel is built without BTF, or /sys is hidden in this container"
-        )
-    })
+    (!btf).then(|| format!("{BTF} is absent: the kernel is built without BTF, or /sys is hidden in this container"))
 }
 
 #[cfg(test)]
@@ -69,10 +62,7 @@ mod tests {
 
     #[test]
     fn the_kernels_line_is_read() {
-        assert_eq!(
-            effective("Name:\tx\nCapEff:\t000001ffffffffff\n"),
-            Some(0x1ff_ffff_ffff)
-        );
+        assert_eq!(effective("Name:\tx\nCapEff:\t000001ffffffffff\n"), Some(0x1ff_ffff_ffff));
         assert_eq!(effective("Name:\tx\n"), None);
         missing().expect("this process has a status");
     }

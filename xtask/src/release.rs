@@ -18,18 +18,12 @@ pub(crate) struct Args {
 /// The command; returns only if the agent cannot be started.
 pub(crate) fn run(tree: &Tree, args: &Args) -> Result<ExitCode> {
     build(tree)?;
-    let error = Command::new(tree.agent())
-        .arg("run")
-        .args(&args.args)
-        .exec();
+    let error = Command::new(tree.agent()).arg("run").args(&args.args).exec();
     Err(error).with_context(|| format!("cannot start {}", tree.agent().display()))
 }
 
 /// The kernel half first: the agent's build embeds it.
 pub(crate) fn build(tree: &Tree) -> Result<()> {
     ebpf::build(tree)?;
-    shell::run(
-        tree.cargo()
-            .args(["build", "--release", "--package", "tracemend"]),
-    )
+    shell::run(tree.cargo().args(["build", "--release", "--package", "tracemend"]))
 }

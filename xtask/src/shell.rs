@@ -18,9 +18,7 @@ pub(crate) fn cargo() -> Command {
         cargo.env("PATH", path);
     }
     // What cargo told this program about its own package must not reach another build.
-    cargo
-        .env_remove("CARGO_MANIFEST_DIR")
-        .env_remove("CARGO_PKG_NAME");
+    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
     cargo
 }
 
@@ -36,9 +34,7 @@ pub(crate) fn cargo_bin() -> PathBuf {
 /// Prints the command and runs it; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("+ {}", line(command));
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", program(command)))?;
+    let status = command.status().with_context(|| format!("cannot start {}", program(command)))?;
     if !status.success() {
         bail!("{} failed ({status})", program(command));
     }
@@ -47,16 +43,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs the command without saying so and returns what it printed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {}", program(command)))?;
+    let output = command.output().with_context(|| format!("cannot start {}", program(command)))?;
     if !output.status.success() {
-        bail!(
-            "`{}` failed ({}): {}",
-            line(command),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`{}` failed ({}): {}", line(command), output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -64,16 +53,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// Where `name` is on the search path or among cargo's installed programs.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain([cargo_bin()])
-        .map(|dir| dir.join(name))
-        .find(|file| is_program(file))
+    std::env::split_paths(&path).chain([cargo_bin()]).map(|dir| dir.join(name)).find(|file| is_program(file))
 }
 
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    file.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// Runs one named part and prints how long it took.
@@ -82,10 +67,7 @@ pub(crate) fn timed<T>(part: &str, work: impl FnOnce() -> Result<T>) -> Result<T
     let start = Instant::now();
     let result = work();
     let verdict = if result.is_ok() { "done" } else { "failed" };
-    println!(
-        "== {part}: {verdict} in {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
+    println!("== {part}: {verdict} in {:.1} s", start.elapsed().as_secs_f64());
     result
 }
 
@@ -95,29 +77,18 @@ pub(crate) fn line(command: &Command) -> String {
         .get_envs()
         .filter(|(key, _)| *key != "PATH")
         .filter_map(|(key, value)| Some(format!("{}={}", key.to_string_lossy(), quoted(value?))));
-    let words = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args())
-        .map(quoted);
+    let words = [command.get_program()].into_iter().chain(command.get_args()).map(quoted);
     set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn program(command: &Command) -> String {
-    Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("'{word}'")
-    }
+    if !word.is_empty() && word.chars().all(plain) { word.into_owned() } else { format!("'{word}'") }
 }
 
 #[cfg(test)]
@@ -132,10 +103,7 @@ mod tests {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("PATH", "/bin")
             .env_remove("HOME");
-        assert_eq!(
-            line(&command),
-            "DEBIAN_FRONTEND=noninteractive apt-get install 'a b'"
-        );
+        assert_eq!(line(&command), "DEBIAN_FRONTEND=noninteractive apt-get install 'a b'");
     }
 
     #[test]

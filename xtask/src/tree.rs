@@ -25,42 +25,24 @@ impl Tree {
             None => PathBuf::from(env!("CARGO_MANIFEST_DIR")),
         };
         let mut cargo = shell::cargo();
-        cargo
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(manifest);
+        cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(manifest);
         Self::parse(&shell::output(&mut cargo)?)
     }
 
     fn parse(metadata: &str) -> Result<Self> {
-        let metadata: Value =
-            serde_json::from_str(metadata).context("cargo metadata is not JSON")?;
+        let metadata: Value = serde_json::from_str(metadata).context("cargo metadata is not JSON")?;
         let dir = |key: &str| {
-            metadata[key]
-                .as_str()
-                .map(PathBuf::from)
-                .with_context(|| format!("no {key} in cargo metadata"))
+            metadata[key].as_str().map(PathBuf::from).with_context(|| format!("no {key} in cargo metadata"))
         };
-        let packages = metadata["packages"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
         let tests = packages
             .iter()
             .filter(|package| package["name"] == "tracemend-tests")
-            .flat_map(|package| {
-                package["targets"]
-                    .as_array()
-                    .map(Vec::as_slice)
-                    .unwrap_or_default()
-            })
+            .flat_map(|package| package["targets"].as_array().map(Vec::as_slice).unwrap_or_default())
             .filter(|target| target["kind"][0] == "test")
             .filter_map(|target| target["name"].as_str().map(str::to_owned))
             .collect();
-        Ok(Self {
-            root: dir("workspace_root")?,
-            target: dir("target_directory")?,
-            tests,
-        })
+        Ok(Self { root: dir("workspace_root")?, target: dir("target_directory")?, tests })
     }
 
     /// The integration test targets of the package `tracemend-tests`.
@@ -104,10 +86,7 @@ mod tests {
         let tree = Tree::parse(metadata).expect("valid metadata");
         assert_eq!(tree.test_targets(), ["kernel"]);
         assert_eq!(tree.agent(), Path::new("/t/release/tracemend"));
-        assert_eq!(
-            tree.short(Path::new("/w/deploy/agent.toml")).to_string(),
-            "deploy/agent.toml"
-        );
+        assert_eq!(tree.short(Path::new("/w/deploy/agent.toml")).to_string(), "deploy/agent.toml");
         assert_eq!(tree.short(Path::new("/t/ebpf")).to_string(), "/t/ebpf");
     }
 

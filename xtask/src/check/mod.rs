@@ -28,12 +28,8 @@ type Part = fn(&Tree) -> Result<()>;
 
 /// Runs the parts and returns the names of those that failed.
 pub(crate) fn run(tree: &Tree) -> Vec<&'static str> {
-    let parts: [(&str, Part); 4] = [
-        ("tidy", rules),
-        ("fmt", fmt),
-        ("clippy (host)", clippy_host),
-        ("clippy (BPF target)", clippy_bpf),
-    ];
+    let parts: [(&str, Part); 4] =
+        [("tidy", rules), ("fmt", fmt), ("clippy (host)", clippy_host), ("clippy (BPF target)", clippy_bpf)];
     let mut failed = Vec::new();
     for (name, part) in parts {
         if let Err(error) = shell::timed(name, || part(tree)) {
@@ -59,14 +55,7 @@ fn fmt(tree: &Tree) -> Result<()> {
 }
 
 fn clippy_host(tree: &Tree) -> Result<()> {
-    shell::run(tree.cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    shell::run(tree.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 /// The host's clippy is of another compiler than Debian's `core` for the BPF target and cannot read it. Debian's own
@@ -78,17 +67,13 @@ fn clippy_bpf(tree: &Tree) -> Result<()> {
             println!("lints of clippy and the compiler, by {}", driver.display());
             let mut cargo = ebpf::cargo(tree, &toolchain, "check");
             // How `cargo clippy -- -D warnings` speaks to its driver.
-            cargo.env("RUSTC_WORKSPACE_WRAPPER", driver).env(
-                "CLIPPY_ARGS",
-                "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
-            );
+            cargo
+                .env("RUSTC_WORKSPACE_WRAPPER", driver)
+                .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
             shell::run(&mut cargo)
         }
         None => {
-            println!(
-                "no clippy for {} with this toolchain: only the compiler's own lints are run",
-                ebpf::TARGET
-            );
+            println!("no clippy for {} with this toolchain: only the compiler's own lints are run", ebpf::TARGET);
             let mut cargo = ebpf::cargo(tree, &toolchain, "rustc");
             cargo.args(["--bin", "agent-ebpf", "--", "-D", "warnings"]);
             shell::run(&mut cargo)

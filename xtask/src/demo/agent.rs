@@ -38,25 +38,14 @@ impl Agent {
         let log = fs::File::create(&path).context("cannot create the agent's log")?;
         let mut command = child::command(tree.agent());
         // `--second`: an agent that watches this machine already is no reason against a demo.
-        command
-            .args(["run", "--second"])
-            .stdout(Stdio::from(log.try_clone()?))
-            .stderr(log);
+        command.args(["run", "--second"]).stdout(Stdio::from(log.try_clone()?)).stderr(log);
         // Set for the demo's process, not for the agent's; and the demo's trace is to be kept.
-        for name in [
-            "OTEL_SERVICE_NAME",
-            "OTEL_TRACES_SAMPLER",
-            "OTEL_TRACES_SAMPLER_ARG",
-        ] {
+        for name in ["OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"] {
             command.env_remove(name);
         }
         export.apply(&mut command);
         let mut child = Child::start("the agent", &mut command)?;
-        let is_ready = || {
-            fs::read_to_string(&path)
-                .is_ok_and(|text| says_ready(&text))
-                .then_some(())
-        };
+        let is_ready = || fs::read_to_string(&path).is_ok_and(|text| says_ready(&text)).then_some(());
         child::wait_until(&mut child, "the agent's \"ready\"", READY_MAX, is_ready)?;
         Ok(Self { child })
     }
@@ -69,10 +58,7 @@ impl Agent {
     /// Ends it as an init system would, which must make it flush and exit with 0.
     pub(super) fn stop(mut self) -> Result<()> {
         let status = self.child.stop()?;
-        ensure!(
-            status.success(),
-            "the agent ended with {status} when asked to stop"
-        );
+        ensure!(status.success(), "the agent ended with {status} when asked to stop");
         Ok(())
     }
 }
@@ -85,8 +71,8 @@ impl Export<'_> {
             }
             Self::Otlp { endpoint, is_ours } => {
                 if *is_ours {
-                    for (name, _) in std::env::vars_os()
-                        .filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_EXPORTER_"))
+                    for (name, _) in
+                        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_EXPORTER_"))
                     {
                         command.env_remove(name);
                     }
@@ -102,26 +88,16 @@ impl Export<'_> {
 
 /// Asks the agent what this kernel offers: none if it can work, else what it says is missing.
 pub(super) fn unusable(agent: &PathBuf) -> Result<Option<String>> {
-    let output = Command::new(agent)
-        .arg("doctor")
-        .output()
-        .with_context(|| format!("cannot start {}", agent.display()))?;
+    let output =
+        Command::new(agent).arg("doctor").output().with_context(|| format!("cannot start {}", agent.display()))?;
     // 0 full, 1 reduced, 2 unusable.
-    Ok((output.status.code() == Some(2)).then(|| {
-        format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )
-    }))
+    Ok((output.status.code() == Some(2))
+        .then(|| format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))))
 }
 
 /// A line with the word; "already" is another one.
 fn says_ready(log: &str) -> bool {
-    log.lines().any(|line| {
-        line.split(|c: char| !c.is_alphanumeric())
-            .any(|word| word == "ready")
-    })
+    log.lines().any(|line| line.split(|c: char| !c.is_alphanumeric()).any(|word| word == "ready"))
 }
 
 #[cfg(test)]
@@ -138,24 +114,9 @@ mod tests {
     #[test]
     fn a_jaeger_of_ours_gets_none_of_the_environments_exporter_settings() {
         let mut command = Command::new("x");
-        Export::Otlp {
-            endpoint: "http://127.0.0.1:1",
-            is_ours: true,
-        }
-        .apply(&mut command);
-        let set = |name: &str| {
-            command
-                .get_envs()
-                .find(|(key, _)| *key == name)
-                .and_then(|(_, value)| value)
-        };
-        assert_eq!(
-            set("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            Some("http://127.0.0.1:1".as_ref())
-        );
-        assert_eq!(
-            set("OTEL_EXPORTER_OTLP_PROTOCOL"),
-            Some("http/protobuf".as_ref())
-        );
+        Export::Otlp { endpoint: "http://127.0.0.1:1", is_ours: true }.apply(&mut command);
+        let set = |name: &str| command.get_envs().find(|(key, _)| *key == name).and_then(|(_, value)| value);
+        assert_eq!(set("OTEL_EXPORTER_OTLP_ENDPOINT"), Some("http://127.0.0.1:1".as_ref()));
+        assert_eq!(set("OTEL_EXPORTER_OTLP_PROTOCOL"), Some("http/protobuf".as_ref()));
     }
 }

@@ -43,31 +43,16 @@ impl Chain {
         let mut stock = gunicorn("stock", &format!("127.0.0.1:{stock_port}"), &programs, dir)?;
         let stock = start("stock", &mut stock, tcp(stock_port))?;
 
-        let mut cart = gunicorn(
-            "cart",
-            &format!("unix:{}", cart_socket.display()),
-            &programs,
-            dir,
-        )?;
-        cart.env(
-            "STOCK_URL",
-            format!("http://127.0.0.1:{stock_port}/stock/42"),
-        );
+        let mut cart = gunicorn("cart", &format!("unix:{}", cart_socket.display()), &programs, dir)?;
+        cart.env("STOCK_URL", format!("http://127.0.0.1:{stock_port}/stock/42"));
         let cart = start("cart", &mut cart, || UnixStream::connect(&cart_socket).ok())?;
 
         let mut shop = gunicorn("shop", &format!("127.0.0.1:{shop_port}"), &programs, dir)?;
         shop.env("CART_SOCKET", &cart_socket);
         let shop = start("shop", &mut shop, tcp(shop_port))?;
 
-        let nginx = start(
-            "nginx",
-            &mut nginx(nginx_port, shop_port, &programs, dir)?,
-            tcp(nginx_port),
-        )?;
-        Ok(Self {
-            hops: vec![nginx, shop, cart, stock],
-            port: nginx_port,
-        })
+        let nginx = start("nginx", &mut nginx(nginx_port, shop_port, &programs, dir)?, tcp(nginx_port))?;
+        Ok(Self { hops: vec![nginx, shop, cart, stock], port: nginx_port })
     }
 
     /// Where the chain takes requests.
@@ -77,32 +62,18 @@ impl Chain {
 
     /// The service names, in the order of the request, each with the processes that are its own.
     pub(super) fn processes(&self) -> Result<Vec<(&'static str, BTreeSet<u32>)>> {
-        self.hops
-            .iter()
-            .map(|hop| Ok((hop.name, family(hop.child.pid())?)))
-            .collect()
+        self.hops.iter().map(|hop| Ok((hop.name, family(hop.child.pid())?))).collect()
     }
 
     /// An error if one of the programs has ended.
     pub(super) fn check_running(&mut self) -> Result<()> {
-        self.hops
-            .iter_mut()
-            .try_for_each(|hop| hop.child.check_running())
+        self.hops.iter_mut().try_for_each(|hop| hop.child.check_running())
     }
 }
 
-fn start<T>(
-    name: &'static str,
-    command: &mut Command,
-    ready: impl FnMut() -> Option<T>,
-) -> Result<Hop> {
+fn start<T>(name: &'static str, command: &mut Command, ready: impl FnMut() -> Option<T>) -> Result<Hop> {
     let mut child = Child::start(name, command)?;
-    child::wait_until(
-        &mut child,
-        &format!("the start of {name}"),
-        READY_MAX,
-        ready,
-    )?;
+    child::wait_until(&mut child, &format!("the start of {name}"), READY_MAX, ready)?;
     Ok(Hop { name, child })
 }
 
@@ -120,11 +91,7 @@ fn gunicorn(name: &str, bind: &str, programs: &Path, dir: &Path) -> Result<Comma
         bind,
         "--worker-tmp-dir",
     ]);
-    command
-        .arg(dir)
-        .arg("--chdir")
-        .arg(programs)
-        .arg(format!("{name}:application"));
+    command.arg(dir).arg("--chdir").arg(programs).arg(format!("{name}:application"));
     // What a deployment sets to name its service; the three are one binary otherwise.
     command
         .env("OTEL_SERVICE_NAME", name)
@@ -136,8 +103,7 @@ fn gunicorn(name: &str, bind: &str, programs: &Path, dir: &Path) -> Result<Comma
 
 fn nginx(port: u16, shop_port: u16, programs: &Path, dir: &Path) -> Result<Command> {
     let template = programs.join("nginx.conf");
-    let text = fs::read_to_string(&template)
-        .with_context(|| format!("cannot read {}", template.display()))?;
+    let text = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
     let text = text
         .replace("DIR", &dir.display().to_string())
         .replace("SHOP_PORT", &shop_port.to_string())
@@ -146,12 +112,7 @@ fn nginx(port: u16, shop_port: u16, programs: &Path, dir: &Path) -> Result<Comma
     fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
     let mut command = child::command("/usr/sbin/nginx");
     // `-e`: before it has read its configuration it would open the system's log.
-    command
-        .args(["-e", "stderr", "-p"])
-        .arg(dir)
-        .arg("-c")
-        .arg(config)
-        .env_remove("OTEL_SERVICE_NAME");
+    command.args(["-e", "stderr", "-p"]).arg(dir).arg("-c").arg(config).env_remove("OTEL_SERVICE_NAME");
     logged(command, "nginx", dir)
 }
 
@@ -166,11 +127,7 @@ fn logged(mut command: Command, name: &str, dir: &Path) -> Result<Command> {
 fn family(pid: u32) -> Result<BTreeSet<u32>> {
     let mut family = BTreeSet::from([pid]);
     for entry in fs::read_dir("/proc").context("cannot list /proc")? {
-        let Some(other) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(other) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         // Gone since the listing: then it is not a worker that serves.
@@ -186,12 +143,7 @@ fn family(pid: u32) -> Result<BTreeSet<u32>> {
 
 /// The fourth field of `/proc/PID/stat`; the second, in parentheses, may hold anything.
 fn parent(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]

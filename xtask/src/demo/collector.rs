@@ -24,11 +24,7 @@ impl Collector {
     /// The spans of `trace` that are there by now.
     pub(super) fn trace(&self, trace: &str) -> Result<Vec<Span>> {
         match self {
-            Self::File(_) => Ok(self
-                .all(0, &[])?
-                .into_iter()
-                .filter(|span| span.trace == trace)
-                .collect()),
+            Self::File(_) => Ok(self.all(0, &[])?.into_iter().filter(|span| span.trace == trace).collect()),
             Self::Jaeger(query) => match http::get(&format!("{query}/api/traces/{trace}"), &[])? {
                 // Not there yet.
                 answer if answer.status == 404 => Ok(Vec::new()),
@@ -43,31 +39,18 @@ impl Collector {
         match self {
             Self::File(path) => {
                 // The agent may not have opened it yet.
-                let text = if path.exists() {
-                    fs::read_to_string(path)
-                } else {
-                    Ok(String::new())
-                };
+                let text = if path.exists() { fs::read_to_string(path) } else { Ok(String::new()) };
                 let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-                Ok(parse_lines(&text)?
-                    .into_iter()
-                    .filter(|span| span.start >= start)
-                    .collect())
+                Ok(parse_lines(&text)?.into_iter().filter(|span| span.start >= start).collect())
             }
             Self::Jaeger(query) => {
                 let mut spans: Vec<Span> = Vec::new();
                 for service in services {
                     let end = start / 1000 + 3_600_000_000;
-                    let parameters = format!(
-                        "service={service}&start={}&end={end}&limit={TRACES_MAX}",
-                        start / 1000
-                    );
+                    let parameters = format!("service={service}&start={}&end={end}&limit={TRACES_MAX}", start / 1000);
                     let answer = http::get(&format!("{query}/api/traces?{parameters}"), &[])?;
                     for span in parse_jaeger(&answer.body)? {
-                        if !spans
-                            .iter()
-                            .any(|known| (&known.trace, &known.id) == (&span.trace, &span.id))
-                        {
+                        if !spans.iter().any(|known| (&known.trace, &known.id) == (&span.trace, &span.id)) {
                             spans.push(span);
                         }
                     }
@@ -80,9 +63,7 @@ impl Collector {
 
 /// Whether Jaeger at `query` has a page to look at: one built from its Go module alone has a placeholder.
 pub(super) fn has_page(query: &str) -> bool {
-    http::get(query, &[]).is_ok_and(|answer| {
-        answer.status == 200 && !answer.body.contains("This is not the Jaeger UI")
-    })
+    http::get(query, &[]).is_ok_and(|answer| answer.status == 200 && !answer.body.contains("This is not the Jaeger UI"))
 }
 
 /// Jaeger's answer: traces with spans, and processes beside them.
@@ -91,50 +72,28 @@ fn parse_jaeger(body: &str) -> Result<Vec<Span>> {
     let mut spans = Vec::new();
     for trace in array(&answer["data"]) {
         for span in array(&trace["spans"]) {
-            spans.push(
-                parse_span(span, &trace["processes"])
-                    .with_context(|| format!("in Jaeger's answer: {span}"))?,
-            );
+            spans.push(parse_span(span, &trace["processes"]).with_context(|| format!("in Jaeger's answer: {span}"))?);
         }
     }
     Ok(spans)
 }
 
 fn parse_span(span: &Value, processes: &Value) -> Result<Span> {
-    let string = |key: &str| {
-        span[key]
-            .as_str()
-            .map(str::to_owned)
-            .with_context(|| format!("a span without {key}"))
-    };
+    let string = |key: &str| span[key].as_str().map(str::to_owned).with_context(|| format!("a span without {key}"));
     // Microseconds; what they cut off is not known any more.
-    let micros = |key: &str| {
-        span[key]
-            .as_u64()
-            .with_context(|| format!("a span without {key}"))
-    };
+    let micros = |key: &str| span[key].as_u64().with_context(|| format!("a span without {key}"));
     let mut attributes = tags(&span["tags"]);
     let kind = attributes
         .remove("span.kind")
         .as_ref()
         .and_then(|kind| kind["stringValue"].as_str())
         .map_or(Kind::Internal, Kind::named);
-    let error = attributes
-        .remove("otel.status_code")
-        .is_some_and(|code| code["stringValue"] == "ERROR");
+    let error = attributes.remove("otel.status_code").is_some_and(|code| code["stringValue"] == "ERROR");
     let process = &processes[string("processID")?];
     let mut resource = tags(&process["tags"]);
-    resource.insert(
-        "service.name".to_owned(),
-        json!({"stringValue": process["serviceName"]}),
-    );
-    let is_parent = |reference: &&Value| {
-        reference["refType"] == "CHILD_OF" && reference["traceID"] == span["traceID"]
-    };
-    let parent = array(&span["references"])
-        .iter()
-        .find(is_parent)
-        .and_then(|reference| reference["spanID"].as_str());
+    resource.insert("service.name".to_owned(), json!({"stringValue": process["serviceName"]}));
+    let is_parent = |reference: &&Value| reference["refType"] == "CHILD_OF" && reference["traceID"] == span["traceID"];
+    let parent = array(&span["references"]).iter().find(is_parent).and_then(|reference| reference["spanID"].as_str());
     let start = micros("startTime")? * 1000;
     Ok(Span {
         trace: string("traceID")?,
@@ -147,10 +106,7 @@ fn parse_span(span: &Value, processes: &Value) -> Result<Span> {
         error,
         attributes,
         resource,
-        warnings: array(&span["warnings"])
-            .iter()
-            .filter_map(|text| text.as_str().map(str::to_owned))
-            .collect(),
+        warnings: array(&span["warnings"]).iter().filter_map(|text| text.as_str().map(str::to_owned)).collect(),
     })
 }
 
@@ -181,13 +137,8 @@ mod tests {
     #[test]
     fn jaegers_answer_is_read_whole() {
         let spans = parse_jaeger(ANSWER).expect("valid");
-        let [span] = spans.as_slice() else {
-            panic!("{} spans", spans.len())
-        };
-        assert_eq!(
-            (span.parent.as_deref(), span.kind, span.error),
-            (Some("a"), Kind::Client, true)
-        );
+        let [span] = spans.as_slice() else { panic!("{} spans", spans.len()) };
+        assert_eq!((span.parent.as_deref(), span.kind, span.error), (Some("a"), Kind::Client, true));
         assert_eq!((span.start, span.end), (5_000, 7_000));
         assert_eq!((span.service().as_str(), span.pid()), ("shop", Some(7)));
         assert_eq!(span.text("network.peer.port").as_deref(), Some("80"));

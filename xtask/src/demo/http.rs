@@ -25,20 +25,8 @@ pub(super) fn client() -> ureq::Agent {
 
 /// One GET on a connection of its own.
 pub(super) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-    let request = headers
-        .iter()
-        .fold(client().get(url), |request, (name, value)| {
-            request.header(*name, *value)
-        });
-    let mut response = request
-        .call()
-        .with_context(|| format!("no answer from {url}"))?;
-    let body = response
-        .body_mut()
-        .read_to_string()
-        .with_context(|| format!("a broken answer from {url}"))?;
-    Ok(Answer {
-        status: response.status().as_u16(),
-        body,
-    })
+    let request = headers.iter().fold(client().get(url), |request, (name, value)| request.header(*name, *value));
+    let mut response = request.call().with_context(|| format!("no answer from {url}"))?;
+    let body = response.body_mut().read_to_string().with_context(|| format!("a broken answer from {url}"))?;
+    Ok(Answer { status: response.status().as_u16(), body })
 }

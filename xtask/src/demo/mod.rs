@@ -61,36 +61,19 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
     shell::timed("set-up", setup::ensure)?;
     shell::timed("build", || release::build(tree))?;
     let ours = args.jaeger && std::env::var_os(ENDPOINT).is_none();
-    let jaeger = if ours {
-        Some(shell::timed("Jaeger", || jaeger::binary(tree))?)
-    } else {
-        None
-    };
+    let jaeger = if ours { Some(shell::timed("Jaeger", || jaeger::binary(tree))?) } else { None };
     if let Some(reason) = agent::unusable(&tree.agent())? {
         return Ok(not_permitted(&reason));
     }
     let start = Instant::now();
     let scratch = Scratch::new()?;
-    let jaeger = jaeger
-        .map(|binary| Jaeger::start(&binary, scratch.path()))
-        .transpose()?;
-    let demo = Demo {
-        tree,
-        args,
-        scratch: &scratch,
-        jaeger,
-    };
+    let jaeger = jaeger.map(|binary| Jaeger::start(&binary, scratch.path())).transpose()?;
+    let demo = Demo { tree, args, scratch: &scratch, jaeger };
     // The log goes with the folder.
     let line = demo.run().inspect_err(|_| {
-        eprintln!(
-            "the agent's log ended with\n{}\n",
-            scratch.tail(agent::LOG, 20)
-        );
+        eprintln!("the agent's log ended with\n{}\n", scratch.tail(agent::LOG, 20));
     })?;
-    println!(
-        "took {:.1} s after set-up and build",
-        start.elapsed().as_secs_f64()
-    );
+    println!("took {:.1} s after set-up and build", start.elapsed().as_secs_f64());
     drop(scratch);
     println!("{line}");
     Ok(ExitCode::SUCCESS)
@@ -103,10 +86,7 @@ fn name_this_process() -> Result<()> {
         return Ok(());
     }
     let this = std::env::current_exe().context("cannot find this program")?;
-    let error = Command::new(this)
-        .args(std::env::args_os().skip(1))
-        .env(SERVICE_NAME, root::SERVICE)
-        .exec();
+    let error = Command::new(this).args(std::env::args_os().skip(1)).env(SERVICE_NAME, root::SERVICE).exec();
     Err(error).context("cannot start this program again")
 }
 
@@ -128,17 +108,11 @@ impl Demo<'_> {
     /// Everything after set-up; returns the closing line.
     fn run(mut self) -> Result<String> {
         let mut chain = Chain::start(self.tree, self.scratch.path())?;
-        println!(
-            "chain: demo -> nginx -> shop -> (unix socket) cart -> (thread) stock, at {}",
-            chain.url()
-        );
+        println!("chain: demo -> nginx -> shop -> (unix socket) cart -> (thread) stock, at {}", chain.url());
         let (endpoint, collector) = self.destination()?;
         let export = match (&endpoint, &collector) {
             (None, Collector::File(path)) => Export::File(path),
-            (Some(endpoint), _) => Export::Otlp {
-                endpoint,
-                is_ours: self.jaeger.is_some(),
-            },
+            (Some(endpoint), _) => Export::Otlp { endpoint, is_ours: self.jaeger.is_some() },
             (None, Collector::Jaeger(_)) => {
                 bail!("a Jaeger to read from without an endpoint to export to")
             }
@@ -173,17 +147,12 @@ impl Demo<'_> {
             return Ok((Some(jaeger.otlp()), Collector::Jaeger(jaeger.query())));
         }
         if !self.args.jaeger {
-            return Ok((
-                None,
-                Collector::File(self.scratch.path().join("spans.jsonl")),
-            ));
+            return Ok((None, Collector::File(self.scratch.path().join("spans.jsonl"))));
         }
-        let endpoint =
-            std::env::var(ENDPOINT).with_context(|| format!("{ENDPOINT} is not text"))?;
+        let endpoint = std::env::var(ENDPOINT).with_context(|| format!("{ENDPOINT} is not text"))?;
         let query = match &self.args.jaeger_query {
             Some(query) => query.trim_end_matches('/').to_owned(),
-            None => query_beside(&endpoint)
-                .with_context(|| format!("{ENDPOINT} is no http URL: {endpoint}"))?,
+            None => query_beside(&endpoint).with_context(|| format!("{ENDPOINT} is no http URL: {endpoint}"))?,
         };
         Ok((Some(endpoint), Collector::Jaeger(query)))
     }
@@ -205,9 +174,7 @@ impl Demo<'_> {
             if matches!(collector, Collector::File(_)) {
                 trace.push(root.clone());
             }
-            Ok(verdict::problems(&trace, &root.id, &steps)
-                .is_empty()
-                .then_some(()))
+            Ok(verdict::problems(&trace, &root.id, &steps).is_empty().then_some(()))
         })?;
         trace.sort_by_key(|span| span.start);
         Ok(trace)
@@ -228,31 +195,14 @@ impl Demo<'_> {
         shell::run(Command::new(self.tree.agent()).arg("show").arg(&file))?;
 
         let names: BTreeSet<_> = trace.iter().map(Span::service).collect();
-        let pids = services
-            .iter()
-            .flat_map(|(_, pids)| pids)
-            .copied()
-            .collect();
+        let pids = services.iter().flat_map(|(_, pids)| pids).copied().collect();
         let all = collector.all(root.start, &names.iter().cloned().collect::<Vec<_>>())?;
         let orphans = verdict::orphans(&all, &pids);
         let mut problems = verdict::problems(&trace, &root.id, &verdict::steps(services));
-        problems.extend(
-            orphans
-                .iter()
-                .map(|span| format!("{} is an orphan", span.describe())),
-        );
-        let numbers = format!(
-            "trace={} spans={} services={} orphans={}",
-            root.trace,
-            trace.len(),
-            names.len(),
-            orphans.len()
-        );
-        ensure!(
-            problems.is_empty(),
-            "not the trace that happened ({numbers}):\n  {}",
-            problems.join("\n  ")
-        );
+        problems.extend(orphans.iter().map(|span| format!("{} is an orphan", span.describe())));
+        let numbers =
+            format!("trace={} spans={} services={} orphans={}", root.trace, trace.len(), names.len(), orphans.len());
+        ensure!(problems.is_empty(), "not the trace that happened ({numbers}):\n  {}", problems.join("\n  "));
         Ok(format!("demo: ok {numbers}"))
     }
 }
@@ -262,17 +212,8 @@ fn request(url: &str) -> Result<Ended> {
     let root = Root::start()?;
     let answer = http::get(url, &[("traceparent", &root.traceparent())])?;
     let root = root.end()?;
-    ensure!(
-        answer.status == 200,
-        "the chain answered {}: {}",
-        answer.status,
-        answer.body.trim()
-    );
-    println!(
-        "request: answered {} {:?}",
-        answer.status,
-        answer.body.trim()
-    );
+    ensure!(answer.status == 200, "the chain answered {}: {}", answer.status, answer.body.trim());
+    println!("request: answered {} {:?}", answer.status, answer.body.trim());
     Ok(root)
 }
 
@@ -292,9 +233,7 @@ fn show_url(query: &str, trace: &str) {
         println!("Jaeger: {query}/trace/{trace}");
     } else {
         println!("Jaeger: {query}/api/traces/{trace}");
-        println!(
-            "  this build of Jaeger has no web page, only its API: README.md shows how to use an official one"
-        );
+        println!("  this build of Jaeger has no web page, only its API: README.md shows how to use an official one");
     }
 }
 
@@ -318,18 +257,9 @@ mod tests {
 
     #[test]
     fn the_query_api_is_looked_for_beside_the_receiver() {
-        assert_eq!(
-            query_beside("http://jaeger:4318").as_deref(),
-            Some("http://jaeger:16686")
-        );
-        assert_eq!(
-            query_beside("http://[::1]:4318/").as_deref(),
-            Some("http://[::1]:16686")
-        );
-        assert_eq!(
-            query_beside("https://jaeger/otlp").as_deref(),
-            Some("https://jaeger:16686")
-        );
+        assert_eq!(query_beside("http://jaeger:4318").as_deref(), Some("http://jaeger:16686"));
+        assert_eq!(query_beside("http://[::1]:4318/").as_deref(), Some("http://[::1]:16686"));
+        assert_eq!(query_beside("https://jaeger/otlp").as_deref(), Some("https://jaeger:16686"));
         assert_eq!(query_beside("jaeger:4318"), None);
     }
 
@@ -343,13 +273,7 @@ mod tests {
         request(&chain.url()).expect("answers");
         chain.check_running().expect("runs");
         let processes = chain.processes().expect("readable");
-        assert_eq!(
-            processes.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
-            ["nginx", "shop", "cart", "stock"]
-        );
-        assert!(
-            processes.iter().all(|(_, pids)| pids.len() == 2),
-            "{processes:?}"
-        );
+        assert_eq!(processes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["nginx", "shop", "cart", "stock"]);
+        assert!(processes.iter().all(|(_, pids)| pids.len() == 2), "{processes:?}");
     }
 }

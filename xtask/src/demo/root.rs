@@ -9,9 +9,7 @@ use anyhow::{Context, Result, ensure};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{
-    ResourceSpans, ScopeSpans, Span as WireSpan, span::SpanKind,
-};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as WireSpan, span::SpanKind};
 use prost::Message;
 use serde_json::json;
 
@@ -31,11 +29,7 @@ pub(super) struct Root {
 impl Root {
     /// Starts it now, with random ids.
     pub(super) fn start() -> Result<Self> {
-        let mut root = Self {
-            trace: [0; 16],
-            id: [0; 8],
-            start: now()?,
-        };
+        let mut root = Self { trace: [0; 16], id: [0; 8], start: now()? };
         let mut random = fs::File::open("/dev/urandom").context("no random numbers")?;
         random.read_exact(&mut root.trace)?;
         random.read_exact(&mut root.id)?;
@@ -66,9 +60,7 @@ pub(super) struct Ended {
 impl Ended {
     /// As the agent's are read back.
     pub(super) fn span(&self) -> Span {
-        let resource = resource()
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), json!({"stringValue": value})));
+        let resource = resource().into_iter().map(|(key, value)| (key.to_owned(), json!({"stringValue": value})));
         Span {
             trace: hex(&self.root.trace),
             id: hex(&self.root.id),
@@ -87,21 +79,14 @@ impl Ended {
     /// Sends it to an OTLP receiver as http/protobuf, with the headers of `OTEL_EXPORTER_OTLP_HEADERS`.
     pub(super) fn export(&self, endpoint: &str) -> Result<()> {
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
-        let mut request = http::client()
-            .post(&url)
-            .header("Content-Type", "application/x-protobuf");
+        let mut request = http::client().post(&url).header("Content-Type", "application/x-protobuf");
         let headers = std::env::var("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default();
         for (name, value) in headers.split(',').filter_map(|pair| pair.split_once('=')) {
             request = request.header(name.trim(), value.trim());
         }
-        let response = request
-            .send(&self.encode()[..])
-            .with_context(|| format!("cannot send the root span to {url}"))?;
-        ensure!(
-            response.status().is_success(),
-            "{url} refused the root span: {}",
-            response.status()
-        );
+        let response =
+            request.send(&self.encode()[..]).with_context(|| format!("cannot send the root span to {url}"))?;
+        ensure!(response.status().is_success(), "{url} refused the root span: {}", response.status());
         Ok(())
     }
 
@@ -117,24 +102,12 @@ impl Ended {
         };
         let attribute = |(key, value): (&str, String)| KeyValue {
             key: key.to_owned(),
-            value: Some(AnyValue {
-                value: Some(any_value::Value::StringValue(value)),
-            }),
+            value: Some(AnyValue { value: Some(any_value::Value::StringValue(value)) }),
             ..KeyValue::default()
         };
-        let resource = Resource {
-            attributes: resource().into_iter().map(attribute).collect(),
-            ..Resource::default()
-        };
-        let scope_spans = vec![ScopeSpans {
-            spans: vec![span],
-            ..ScopeSpans::default()
-        }];
-        let resource_spans = vec![ResourceSpans {
-            resource: Some(resource),
-            scope_spans,
-            ..ResourceSpans::default()
-        }];
+        let resource = Resource { attributes: resource().into_iter().map(attribute).collect(), ..Resource::default() };
+        let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }];
         ExportTraceServiceRequest { resource_spans }.encode_to_vec()
     }
 }
@@ -149,9 +122,7 @@ fn resource() -> BTreeMap<&'static str, String> {
 }
 
 fn now() -> Result<u64> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock is before 1970")?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     u64::try_from(since.as_nanos()).context("the clock is beyond 2554")
 }
 
@@ -172,14 +143,8 @@ mod tests {
         assert_eq!(header, format!("00-{}-{}-01", span.trace, span.id));
         let request = ExportTraceServiceRequest::decode(ended.encode().as_slice()).expect("valid");
         let wire = &request.resource_spans[0].scope_spans[0].spans[0];
-        assert_eq!(
-            (hex(&wire.trace_id), hex(&wire.span_id)),
-            (span.trace.clone(), span.id.clone())
-        );
-        assert_eq!(
-            (wire.start_time_unix_nano, wire.end_time_unix_nano),
-            (span.start, span.end)
-        );
+        assert_eq!((hex(&wire.trace_id), hex(&wire.span_id)), (span.trace.clone(), span.id.clone()));
+        assert_eq!((wire.start_time_unix_nano, wire.end_time_unix_nano), (span.start, span.end));
         assert_eq!((span.trace.len(), span.id.len()), (32, 16));
         assert!(span.start <= span.end);
     }

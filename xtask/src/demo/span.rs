@@ -72,19 +72,12 @@ impl Span {
 
     /// `service.name`.
     pub(super) fn service(&self) -> String {
-        self.resource
-            .get("service.name")
-            .and_then(text)
-            .unwrap_or_default()
+        self.resource.get("service.name").and_then(text).unwrap_or_default()
     }
 
     /// `process.pid`.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.resource
-            .get("process.pid")
-            .and_then(text)?
-            .parse()
-            .ok()
+        self.resource.get("process.pid").and_then(text)?.parse().ok()
     }
 
     /// For messages: "client span of shop".
@@ -113,20 +106,13 @@ impl Span {
 pub(super) fn parse_lines(text: &str) -> Result<Vec<Span>> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut spans = Vec::new();
-    for (number, line) in (1..)
-        .zip(whole.lines())
-        .filter(|(_, line)| !line.is_empty())
-    {
-        let request: Value =
-            serde_json::from_str(line).with_context(|| format!("line {number} is not JSON"))?;
+    for (number, line) in (1..).zip(whole.lines()).filter(|(_, line)| !line.is_empty()) {
+        let request: Value = serde_json::from_str(line).with_context(|| format!("line {number} is not JSON"))?;
         for resource_spans in array(&request["resourceSpans"]) {
             let resource = attributes(&resource_spans["resource"]["attributes"]);
             for scope_spans in array(&resource_spans["scopeSpans"]) {
                 for span in array(&scope_spans["spans"]) {
-                    spans.push(
-                        parse_span(span, &resource)
-                            .with_context(|| format!("line {number}: {span}"))?,
-                    );
+                    spans.push(parse_span(span, &resource).with_context(|| format!("line {number}: {span}"))?);
                 }
             }
         }
@@ -137,11 +123,7 @@ pub(super) fn parse_lines(text: &str) -> Result<Vec<Span>> {
 fn parse_span(span: &Value, resource: &Attributes) -> Result<Span> {
     let string = |key: &str| span[key].as_str().map(str::to_owned);
     let required = |key: &str| string(key).with_context(|| format!("a span without {key}"));
-    let time = |key: &str| {
-        required(key)?
-            .parse()
-            .with_context(|| format!("{key} is no number"))
-    };
+    let time = |key: &str| required(key)?.parse().with_context(|| format!("{key} is no number"));
     Ok(Span {
         trace: required("traceId")?,
         id: required("spanId")?,
@@ -168,20 +150,13 @@ fn attributes(list: &Value) -> Attributes {
 }
 
 fn list(attributes: &Attributes) -> Value {
-    attributes
-        .iter()
-        .map(|(key, value)| json!({"key": key, "value": value}))
-        .collect()
+    attributes.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }
 
 /// A value of OTLP JSON as text; its integers are strings.
 fn text(value: &Value) -> Option<String> {
     let inner = value.as_object()?.values().next()?;
-    Some(
-        inner
-            .as_str()
-            .map_or_else(|| inner.to_string(), str::to_owned),
-    )
+    Some(inner.as_str().map_or_else(|| inner.to_string(), str::to_owned))
 }
 
 #[cfg(test)]
@@ -206,10 +181,7 @@ pub(super) mod tests {
             end,
             error: false,
             attributes: Attributes::new(),
-            resource: Attributes::from([(
-                "process.pid".into(),
-                json!({"intValue": pid.to_string()}),
-            )]),
+            resource: Attributes::from([("process.pid".into(), json!({"intValue": pid.to_string()}))]),
             warnings: Vec::new(),
         }
     }
@@ -218,25 +190,16 @@ pub(super) mod tests {
     fn a_line_says_the_same_when_read_back() {
         let mut span = span("b", Some("a"), Kind::Client, 7, (1, 2));
         span.error = true;
-        span.attributes
-            .insert("network.peer.port".into(), json!({"intValue": "80"}));
+        span.attributes.insert("network.peer.port".into(), json!({"intValue": "80"}));
         let read = parse_lines(&format!("{}\n", span.to_line())).expect("valid");
         assert_eq!(read, [span]);
-        assert_eq!(
-            (read[0].pid(), read[0].text("network.peer.port").as_deref()),
-            (Some(7), Some("80"))
-        );
+        assert_eq!((read[0].pid(), read[0].text("network.peer.port").as_deref()), (Some(7), Some("80")));
     }
 
     #[test]
     fn a_line_that_is_still_being_written_is_left_out() {
         let line = span("a", None, Kind::Server, 7, (1, 2)).to_line();
-        assert_eq!(
-            parse_lines(&format!("{line}\n{}", &line[..20]))
-                .expect("valid")
-                .len(),
-            1
-        );
+        assert_eq!(parse_lines(&format!("{line}\n{}", &line[..20])).expect("valid").len(), 1);
         assert_eq!(parse_lines(&line).expect("valid"), []);
         assert!(parse_lines("{\n").is_err());
     }
@@ -248,10 +211,7 @@ pub(super) mod tests {
             {"scopeSpans":[{"spans":[{"traceId":"t","spanId":"b","startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}"#;
         let spans = parse_lines(&format!("{}\n", line.replace('\n', ""))).expect("valid");
         assert_eq!(
-            spans
-                .iter()
-                .map(|s| (s.id.as_str(), s.parent.is_none()))
-                .collect::<Vec<_>>(),
+            spans.iter().map(|s| (s.id.as_str(), s.parent.is_none())).collect::<Vec<_>>(),
             [("a", true), ("b", true)]
         );
     }

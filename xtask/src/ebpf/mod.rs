@@ -25,8 +25,7 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
     shell::run(&mut cargo).context("the kernel half did not build")?;
 
     let built = target(tree).join(TARGET).join(PROFILE).join(NAME);
-    let bytes =
-        fs::read(&built).with_context(|| format!("cargo left no object at {}", built.display()))?;
+    let bytes = fs::read(&built).with_context(|| format!("cargo left no object at {}", built.display()))?;
     print!("{}", object::check(&bytes)?);
     let stable = tree.ebpf_object();
     // The same bytes keep their time stamp, so that the agent is not built again for nothing.
@@ -34,11 +33,7 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
         println!("{} is up to date", tree.short(&stable));
     } else {
         fs::write(&stable, &bytes).with_context(|| format!("cannot write {}", stable.display()))?;
-        println!(
-            "{} written, {} KiB",
-            tree.short(&stable),
-            bytes.len() / 1024
-        );
+        println!("{} written, {} KiB", tree.short(&stable), bytes.len() / 1024);
     }
     Ok(stable)
 }
@@ -46,15 +41,7 @@ pub(crate) fn build(tree: &Tree) -> Result<PathBuf> {
 /// `cargo ACTION` of the kernel half with everything but the choice of what to build.
 pub(crate) fn cargo(tree: &Tree, toolchain: &Toolchain, action: &str) -> Command {
     let mut cargo = toolchain.cargo(&tree.root);
-    cargo.args([
-        action,
-        "--package",
-        NAME,
-        "--profile",
-        PROFILE,
-        "--target",
-        TARGET,
-    ]);
+    cargo.args([action, "--package", NAME, "--profile", PROFILE, "--target", TARGET]);
     cargo.args(toolchain.flags());
     // A target folder of its own: the compiler is another one, and would throw out the host's results.
     cargo.env("CARGO_TARGET_DIR", target(tree));

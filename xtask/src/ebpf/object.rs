@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail, ensure};
-use object::{
-    Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SectionKind, SymbolKind,
-};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SectionKind, SymbolKind};
 
 /// The kernel keeps 15 bytes of a program's name (`BPF_OBJ_NAME_LEN`); a longer one is cut, and no list shows it.
 const NAME_BYTES_MAX: usize = 15;
@@ -18,10 +16,7 @@ const INSTRUCTION_BYTES: u64 = 8;
 pub(super) fn check(bytes: &[u8]) -> Result<String> {
     let file = object::File::parse(bytes).context("the built object is not ELF")?;
     license(&file)?;
-    ensure!(
-        file.section_by_name(".BTF").is_some(),
-        "no .BTF section: neither BTF tracepoints nor BTF maps would load"
-    );
+    ensure!(file.section_by_name(".BTF").is_some(), "no .BTF section: neither BTF tracepoints nor BTF maps would load");
     let mut report = String::new();
     let mut total = 0;
     for program in programs(&file)? {
@@ -31,11 +26,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<String> {
             program.name,
             program.name.len()
         );
-        writeln!(
-            report,
-            "  {:<15} {:>6} instructions  {}",
-            program.name, program.instructions, program.section
-        )?;
+        writeln!(report, "  {:<15} {:>6} instructions  {}", program.name, program.instructions, program.section)?;
         total += 1;
     }
     writeln!(report, "  {total} programs, license ok, BTF ok")?;
@@ -43,9 +34,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<String> {
 }
 
 fn license(file: &object::File<'_>) -> Result<()> {
-    let section = file
-        .section_by_name("license")
-        .context("no license section: the kernel refuses GPL-only helpers")?;
+    let section = file.section_by_name("license").context("no license section: the kernel refuses GPL-only helpers")?;
     let found = section.data().context("unreadable license section")?;
     if found != LICENSE {
         bail!(
@@ -66,22 +55,12 @@ struct Program {
 /// Functions outside `.text` are programs; those inside are called by them.
 fn programs(file: &object::File<'_>) -> Result<Vec<Program>> {
     let mut found = Vec::new();
-    for symbol in file
-        .symbols()
-        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
-    {
+    for symbol in file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0) {
         let Some(section) = text_section(file, symbol.section_index())? else {
             continue;
         };
-        let name = symbol
-            .name()
-            .context("a program without a name")?
-            .to_owned();
-        found.push(Program {
-            name,
-            section,
-            instructions: symbol.size() / INSTRUCTION_BYTES,
-        });
+        let name = symbol.name().context("a program without a name")?.to_owned();
+        found.push(Program { name, section, instructions: symbol.size() / INSTRUCTION_BYTES });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -129,25 +108,15 @@ mod tests {
 
     #[test]
     fn a_good_object_is_reported_program_by_program() {
-        let report = check(&object(
-            "sock_send_out",
-            "tp_btf/sock_send_length",
-            LICENSE,
-            true,
-        ))
-        .expect("good");
-        assert!(
-            report.contains("sock_send_out        2 instructions  tp_btf/sock_send_length"),
-            "{report}"
-        );
+        let report = check(&object("sock_send_out", "tp_btf/sock_send_length", LICENSE, true)).expect("good");
+        assert!(report.contains("sock_send_out        2 instructions  tp_btf/sock_send_length"), "{report}");
         assert!(report.contains("1 programs"), "{report}");
     }
 
     #[test]
     fn fifteen_bytes_of_name_pass_and_sixteen_do_not() {
         check(&object("fifteen_letters", "raw_tp/x", LICENSE, true)).expect("15 bytes");
-        let error =
-            check(&object("sixteen__letters", "raw_tp/x", LICENSE, true)).expect_err("16 bytes");
+        let error = check(&object("sixteen__letters", "raw_tp/x", LICENSE, true)).expect_err("16 bytes");
         assert!(error.to_string().contains("sixteen__letters"), "{error}");
         // A function that is only called is no program, whatever its name.
         check(&object("a_long_name_of_a_function", ".text", LICENSE, true)).expect("not a program");

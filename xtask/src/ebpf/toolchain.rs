@@ -71,18 +71,12 @@ impl Toolchain {
                     .get_envs()
                     .find(|(key, _)| *key == "PATH")
                     .and_then(|(_, path)| path.map(ToOwned::to_owned));
-                cargo
-                    .args(["run", "nightly", "cargo"])
-                    .env_remove("RUSTC")
-                    .envs(path.map(|path| ("PATH", path)));
+                cargo.args(["run", "nightly", "cargo"]).env_remove("RUSTC").envs(path.map(|path| ("PATH", path)));
                 cargo
             }
         };
         // Flags from the environment would replace those of .cargo/config.toml, and with them the object's BTF.
-        cargo
-            .current_dir(root)
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        cargo.current_dir(root).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         cargo
     }
 
@@ -105,14 +99,8 @@ fn nightly_has_sources() -> bool {
     if shell::find("rustup").is_none() {
         return false;
     }
-    let sysroot = shell::output(
-        Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]),
-    );
-    sysroot.is_ok_and(|dir| {
-        Path::new(dir.trim())
-            .join("lib/rustlib/src/rust/library/core")
-            .is_dir()
-    })
+    let sysroot = shell::output(Command::new("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]));
+    sysroot.is_ok_and(|dir| Path::new(dir.trim()).join("lib/rustlib/src/rust/library/core").is_dir())
 }
 
 #[cfg(test)]
@@ -123,15 +111,8 @@ mod tests {
     fn flags_of_the_environment_do_not_reach_the_object() {
         for toolchain in [Toolchain::Debian, Toolchain::Nightly] {
             let cargo = toolchain.cargo(Path::new("/"));
-            let removed = |name: &str| {
-                cargo
-                    .get_envs()
-                    .any(|(key, value)| key == name && value.is_none())
-            };
-            assert!(
-                removed("RUSTFLAGS") && removed("CARGO_ENCODED_RUSTFLAGS"),
-                "{toolchain:?}"
-            );
+            let removed = |name: &str| cargo.get_envs().any(|(key, value)| key == name && value.is_none());
+            assert!(removed("RUSTFLAGS") && removed("CARGO_ENCODED_RUSTFLAGS"), "{toolchain:?}");
         }
     }
 

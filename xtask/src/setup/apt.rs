@@ -32,9 +32,7 @@ pub(super) const PACKAGES: &[Package] = &[
 /// The packages that are not installed.
 pub(super) fn missing() -> Result<Vec<&'static Package>> {
     if shell::find("dpkg-query").is_none() || shell::find("apt-get").is_none() {
-        bail!(
-            "this is not a Debian machine: install what `xtask/src/setup/apt.rs` lists by other means"
-        );
+        bail!("this is not a Debian machine: install what `xtask/src/setup/apt.rs` lists by other means");
     }
     // One line per known package; an unknown one is a complaint on standard error and the exit code 1.
     let known = Command::new("dpkg-query")
@@ -46,14 +44,8 @@ pub(super) fn missing() -> Result<Vec<&'static Package>> {
 }
 
 fn not_installed(known: &str) -> Vec<&'static Package> {
-    let installed: Vec<_> = known
-        .lines()
-        .filter_map(|line| line.strip_prefix("installed "))
-        .collect();
-    PACKAGES
-        .iter()
-        .filter(|package| !installed.contains(&package.name))
-        .collect()
+    let installed: Vec<_> = known.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
+    PACKAGES.iter().filter(|package| !installed.contains(&package.name)).collect()
 }
 
 /// Installs `packages` without their recommendations and without starting a service.
@@ -61,16 +53,10 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     shell::run(apt_get().args(["update", "-qq"]))?;
     let before = policy::listening()?;
     let guard = policy::NoServices::enforce()?;
-    shell::run(
-        apt_get()
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(packages),
-    )?;
+    shell::run(apt_get().args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))?;
     drop(guard);
     for address in policy::listening()?.difference(&before) {
-        println!(
-            "warning: something now listens on {address} that did not before the installation"
-        );
+        println!("warning: something now listens on {address} that did not before the installation");
     }
     Ok(())
 }
@@ -89,25 +75,9 @@ mod tests {
     fn removed_packages_with_configuration_left_are_missing() {
         let known: String = PACKAGES
             .iter()
-            .map(|p| {
-                format!(
-                    "{} {}\n",
-                    if p.name == "nginx" {
-                        "config-files"
-                    } else {
-                        "installed"
-                    },
-                    p.name
-                )
-            })
+            .map(|p| format!("{} {}\n", if p.name == "nginx" { "config-files" } else { "installed" }, p.name))
             .collect();
-        assert_eq!(
-            not_installed(&known)
-                .iter()
-                .map(|p| p.name)
-                .collect::<Vec<_>>(),
-            ["nginx"]
-        );
+        assert_eq!(not_installed(&known).iter().map(|p| p.name).collect::<Vec<_>>(), ["nginx"]);
         assert_eq!(not_installed("").len(), PACKAGES.len());
     }
 }

@@ -41,11 +41,7 @@ pub(super) fn state() -> State {
         return State::Missing;
     };
     let version = shell::output(Command::new(linker).arg("--version"));
-    if version.is_ok_and(|text| is_wanted(&text)) {
-        State::Ready
-    } else {
-        State::Unfit
-    }
+    if version.is_ok_and(|text| is_wanted(&text)) { State::Ready } else { State::Unfit }
 }
 
 fn is_wanted(version: &str) -> bool {
@@ -57,10 +53,7 @@ pub(super) fn install() -> Result<()> {
     // Its default features want an LLVM of another version.
     let features = ["--no-default-features", "--features", "llvm-22"];
     let mut cargo = shell::cargo();
-    cargo
-        .args(["install", "--force", NAME, "--version", VERSION])
-        .args(features)
-        .env("LLVM_PREFIX", LLVM_PREFIX);
+    cargo.args(["install", "--force", NAME, "--version", VERSION]).args(features).env("LLVM_PREFIX", LLVM_PREFIX);
     // A target folder of the caller would keep 200 MB of build files for nothing.
     cargo.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
     shell::run(&mut cargo).context("bpf-linker did not build")

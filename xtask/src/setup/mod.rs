@@ -24,11 +24,7 @@ pub(crate) fn command(args: &Args) -> Result<ExitCode> {
     let missing = Missing::find()?;
     report(&missing);
     if args.check {
-        return Ok(if missing.is_nothing() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        });
+        return Ok(if missing.is_nothing() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     install(&missing)?;
     Ok(ExitCode::SUCCESS)
@@ -52,10 +48,7 @@ struct Missing {
 
 impl Missing {
     fn find() -> Result<Self> {
-        Ok(Self {
-            packages: apt::missing()?,
-            linker: linker::state(),
-        })
+        Ok(Self { packages: apt::missing()?, linker: linker::state() })
     }
 
     fn is_nothing(&self) -> bool {
@@ -66,11 +59,7 @@ impl Missing {
 fn report(missing: &Missing) {
     println!("Debian packages:");
     for package in apt::PACKAGES {
-        let state = if missing.packages.iter().any(|p| p.name == package.name) {
-            "missing"
-        } else {
-            "ok"
-        };
+        let state = if missing.packages.iter().any(|p| p.name == package.name) { "missing" } else { "ok" };
         println!("  {state:<8} {:<24} {}", package.name, package.why);
     }
     println!("cargo programs:");
@@ -80,19 +69,12 @@ fn report(missing: &Missing) {
         linker::NAME
     );
     println!("mounts:");
-    println!(
-        "  {:<8} {:<24} BTF tracepoints need no tracefs, and nothing is pinned in a bpffs",
-        "ok", "none needed"
-    );
+    println!("  {:<8} {:<24} BTF tracepoints need no tracefs, and nothing is pinned in a bpffs", "ok", "none needed");
 }
 
 fn install(missing: &Missing) -> Result<()> {
     if !missing.packages.is_empty() {
-        let packages: Vec<_> = missing
-            .packages
-            .iter()
-            .map(|package| package.name)
-            .collect();
+        let packages: Vec<_> = missing.packages.iter().map(|package| package.name).collect();
         if !rustix::process::geteuid().is_root() {
             bail!(
                 "installing packages needs root: run `sudo apt-get update && sudo apt-get install --no-install-recommends {}`, \

@@ -18,20 +18,13 @@ pub(super) struct NoServices {
 impl NoServices {
     /// Leaves a policy that is there already alone: it is the administrator's.
     pub(super) fn enforce() -> Result<Self> {
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o755)
-            .open(POLICY);
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY);
         match file {
             Ok(mut file) => {
                 use std::io::Write;
                 let ours = Self { ours: true };
-                file.write_all(b"#!/bin/sh\nexit 101\n")
-                    .with_context(|| format!("cannot write {POLICY}"))?;
-                println!(
-                    "services stay off during the installation ({POLICY}, removed afterwards)"
-                );
+                file.write_all(b"#!/bin/sh\nexit 101\n").with_context(|| format!("cannot write {POLICY}"))?;
+                println!("services stay off during the installation ({POLICY}, removed afterwards)");
                 Ok(ours)
             }
             Err(_) if Path::new(POLICY).exists() => Ok(Self { ours: false }),
@@ -79,10 +72,7 @@ mod tests {
         let table = "  sl  local_address rem_address   st tx_queue\n   \
                      0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n   \
                      1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000\n";
-        assert_eq!(
-            parse_listening(table).collect::<Vec<_>>(),
-            ["0100007F:1F90"]
-        );
+        assert_eq!(parse_listening(table).collect::<Vec<_>>(), ["0100007F:1F90"]);
     }
 
     #[test]
@@ -91,10 +81,6 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let after = listening().expect("readable");
-        assert!(
-            after
-                .difference(&before)
-                .any(|address| address.ends_with(&format!(":{port:04X}")))
-        );
+        assert!(after.difference(&before).any(|address| address.ends_with(&format!(":{port:04X}"))));
     }
 }

@@ -32,12 +32,7 @@ pub(crate) struct Args {
 /// The command.
 pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
     interrupt::listen()?;
-    let mut run = Run {
-        tree,
-        parts: Vec::new(),
-        total: Tally::default(),
-        notes: Vec::new(),
-    };
+    let mut run = Run { tree, parts: Vec::new(), total: Tally::default(), notes: Vec::new() };
     if !args.only_tests {
         run.part("set-up", || setup::ensure().map(|()| Tally::default()))?;
     }
@@ -93,45 +88,27 @@ impl Run<'_> {
         let tree = self.tree;
         let mut all = cargo_test(tree);
         all.args(["--workspace", "--exclude", TESTS, "--", "--include-ignored"]);
-        self.part("tests of the workspace", || {
-            runner::run("tests of the workspace", &mut all, PART_MAX)
-        })?;
+        self.part("tests of the workspace", || runner::run("tests of the workspace", &mut all, PART_MAX))?;
         let mut own = cargo_test(tree);
         own.args(["--package", TESTS, "--lib"]);
-        for target in tree
-            .test_targets()
-            .iter()
-            .filter(|name| !needs_kernel(name))
-        {
+        for target in tree.test_targets().iter().filter(|name| !needs_kernel(name)) {
             own.args(["--test", target]);
         }
-        self.part("tests of the test package", || {
-            runner::run("tests of the test package", &mut own, PART_MAX)
-        })
+        self.part("tests of the test package", || runner::run("tests of the test package", &mut own, PART_MAX))
     }
 
     fn manifests(&mut self) -> Result<()> {
         let mut command = cargo_test(self.tree);
         command.args(["--package", "xtask", "--test", manifests::TEST]);
         if manifests::is_possible() {
-            return self.part("manifests", || {
-                runner::run("manifests", &mut command, PART_MAX)
-            });
+            return self.part("manifests", || runner::run("manifests", &mut command, PART_MAX));
         }
-        self.skip(
-            &[manifests::TEST],
-            &mut command,
-            "Go is missing, and with it the types of the Kubernetes API",
-        )
+        self.skip(&[manifests::TEST], &mut command, "Go is missing, and with it the types of the Kubernetes API")
     }
 
     fn kernel(&mut self) -> Result<()> {
         let tree = self.tree;
-        for target in tree
-            .test_targets()
-            .iter()
-            .filter(|name| KERNEL_TARGETS.contains(&name.as_str()))
-        {
+        for target in tree.test_targets().iter().filter(|name| KERNEL_TARGETS.contains(&name.as_str())) {
             let mut command = alone(tree, target);
             match permission::missing()? {
                 None => self.part(target, || runner::run(target, &mut command, PART_MAX))?,
@@ -147,9 +124,7 @@ impl Run<'_> {
     fn jaeger(&mut self) -> Result<()> {
         let tree = self.tree;
         let reason = match permission::missing()? {
-            None if !jaeger::is_possible(tree) => {
-                Some("Go is missing, and a Jaeger is built with it".to_owned())
-            }
+            None if !jaeger::is_possible(tree) => Some("Go is missing, and a Jaeger is built with it".to_owned()),
             reason => reason,
         };
         let has_target = tree.test_targets().iter().any(|name| name == JAEGER_TARGET);
@@ -160,15 +135,11 @@ impl Run<'_> {
             }
             return self.skip_one("demo --jaeger", &reason);
         }
-        self.part("build of Jaeger", || {
-            jaeger::binary(tree).map(|_| Tally::default())
-        })?;
+        self.part("build of Jaeger", || jaeger::binary(tree).map(|_| Tally::default()))?;
         if has_target {
             // Where the build failed that is counted; the test then says what it misses.
             command.env(jaeger::BINARY, jaeger::cached(tree));
-            self.part(JAEGER_TARGET, || {
-                runner::run(JAEGER_TARGET, &mut command, PART_MAX)
-            })?;
+            self.part(JAEGER_TARGET, || runner::run(JAEGER_TARGET, &mut command, PART_MAX))?;
         }
         self.part("demo --jaeger", || demo(&["demo", "--jaeger"]))
     }
@@ -180,26 +151,14 @@ impl Run<'_> {
         self.part(&format!("{name} (skipped)"), || {
             let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
             let separated = args.iter().any(|arg| arg == "--");
-            let list = if separated {
-                command.arg("--list")
-            } else {
-                command.args(["--", "--list"])
-            };
-            Ok(Tally {
-                skipped: tally::listed(&shell::output(list.stderr(Stdio::inherit()))?),
-                ..Tally::default()
-            })
+            let list = if separated { command.arg("--list") } else { command.args(["--", "--list"]) };
+            Ok(Tally { skipped: tally::listed(&shell::output(list.stderr(Stdio::inherit()))?), ..Tally::default() })
         })
     }
 
     fn skip_one(&mut self, name: &str, reason: &str) -> Result<()> {
         self.notes.push(format!("{name}: {reason}"));
-        self.part(&format!("{name} (skipped)"), || {
-            Ok(Tally {
-                skipped: 1,
-                ..Tally::default()
-            })
-        })
+        self.part(&format!("{name} (skipped)"), || Ok(Tally { skipped: 1, ..Tally::default() }))
     }
 
     fn close(self) -> ExitCode {
@@ -207,10 +166,7 @@ impl Run<'_> {
         for (name, seconds) in &self.parts {
             println!("  {seconds:>6.0}  {name}");
         }
-        println!(
-            "  {:>6.0}  together",
-            self.parts.iter().map(|(_, seconds)| seconds).sum::<f64>()
-        );
+        println!("  {:>6.0}  together", self.parts.iter().map(|(_, seconds)| seconds).sum::<f64>());
         for failure in &self.total.failures {
             println!("FAILED   {failure}");
         }
@@ -218,19 +174,12 @@ impl Run<'_> {
             println!("SKIPPED  {note}");
         }
         println!("\n{}", closing_line(&self.total));
-        if self.total.failed == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
+        if self.total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
 fn closing_line(total: &Tally) -> String {
-    format!(
-        "{} passed, {} failed, {} skipped",
-        total.passed, total.failed, total.skipped
-    )
+    format!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped)
 }
 
 fn needs_kernel(target: &str) -> bool {
@@ -246,16 +195,7 @@ fn cargo_test(tree: &Tree) -> Command {
 /// A target of the test package, one test after the other, given the agent to test.
 fn alone(tree: &Tree, target: &str) -> Command {
     let mut cargo = cargo_test(tree);
-    cargo
-        .args([
-            "--package",
-            TESTS,
-            "--test",
-            target,
-            "--",
-            "--test-threads=1",
-        ])
-        .env("TRACEMEND_BIN", tree.agent());
+    cargo.args(["--package", TESTS, "--test", target, "--", "--test-threads=1"]).env("TRACEMEND_BIN", tree.agent());
     cargo
 }
 
@@ -263,10 +203,7 @@ fn alone(tree: &Tree, target: &str) -> Command {
 fn demo(args: &[&str]) -> Result<Tally> {
     let mut this = Command::new(std::env::current_exe()?);
     Ok(match shell::run(this.args(args)) {
-        Ok(()) => Tally {
-            passed: 1,
-            ..Tally::default()
-        },
+        Ok(()) => Tally { passed: 1, ..Tally::default() },
         Err(error) => {
             eprintln!("error: {error:#}");
             Tally::failure(args.join(" "))
@@ -280,12 +217,7 @@ mod tests {
 
     #[test]
     fn the_closing_line_is_what_ci_reads() {
-        let total = Tally {
-            passed: 12,
-            failed: 0,
-            skipped: 3,
-            failures: vec![],
-        };
+        let total = Tally { passed: 12, failed: 0, skipped: 3, failures: vec![] };
         assert_eq!(closing_line(&total), "12 passed, 0 failed, 3 skipped");
     }
 

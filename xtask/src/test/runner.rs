@@ -20,10 +20,7 @@ pub(super) fn run(part: &str, command: &mut Command, limit: Duration) -> Result<
     // Ends with the pipe; the receiver below outlives it or does not care.
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            if sender
-                .send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 break;
             }
         }
@@ -46,10 +43,7 @@ pub(super) fn run(part: &str, command: &mut Command, limit: Duration) -> Result<
                 if Instant::now() > end {
                     child.kill()?;
                     let mut tally = reader.finish(part, true);
-                    tally.add(Tally::failure(format!(
-                        "{part}: not over after {} s",
-                        limit.as_secs()
-                    )));
+                    tally.add(Tally::failure(format!("{part}: not over after {} s", limit.as_secs())));
                     return Ok(tally);
                 }
             }
@@ -81,18 +75,8 @@ mod tests {
 
     #[test]
     fn a_hanging_part_is_ended_and_failed() {
-        let tally = run(
-            "part",
-            &mut shell("echo 'running 1 test'; sleep 600"),
-            Duration::from_millis(200),
-        )
-        .expect("ends");
-        assert_eq!(
-            tally.failures,
-            [
-                "a test program that ended without a result",
-                "part: not over after 0 s"
-            ]
-        );
+        let tally =
+            run("part", &mut shell("echo 'running 1 test'; sleep 600"), Duration::from_millis(200)).expect("ends");
+        assert_eq!(tally.failures, ["a test program that ended without a result", "part: not over after 0 s"]);
     }
 }

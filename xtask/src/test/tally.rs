@@ -13,11 +13,7 @@ pub(super) struct Tally {
 impl Tally {
     /// One thing that failed outside of a test runner.
     pub(super) fn failure(name: impl Into<String>) -> Self {
-        Self {
-            failed: 1,
-            failures: vec![name.into()],
-            ..Self::default()
-        }
+        Self { failed: 1, failures: vec![name.into()], ..Self::default() }
     }
 
     /// Adds another part's outcomes.
@@ -66,9 +62,7 @@ impl Reader {
     pub(super) fn finish(mut self, part: &str, success: bool) -> Tally {
         self.crashed();
         if !success && self.tally.failed == 0 {
-            self.tally.add(Tally::failure(format!(
-                "{part}: did not build or did not run"
-            )));
+            self.tally.add(Tally::failure(format!("{part}: did not build or did not run")));
         }
         self.tally
     }
@@ -76,8 +70,7 @@ impl Reader {
     fn crashed(&mut self) {
         if let Some(passed) = self.running.take() {
             self.tally.passed += passed;
-            self.tally
-                .add(Tally::failure("a test program that ended without a result"));
+            self.tally.add(Tally::failure("a test program that ended without a result"));
         }
     }
 }
@@ -85,9 +78,7 @@ impl Reader {
 fn is_start(line: &str) -> bool {
     line.strip_prefix("running ")
         .and_then(|rest| rest.split_once(' '))
-        .is_some_and(|(number, word)| {
-            number.parse::<u64>().is_ok() && matches!(word, "test" | "tests")
-        })
+        .is_some_and(|(number, word)| number.parse::<u64>().is_ok() && matches!(word, "test" | "tests"))
 }
 
 /// The number before `word` in "ok. 3 passed; 0 failed; ...".
@@ -102,10 +93,7 @@ fn count(result: &str, word: &str) -> u64 {
 
 /// The tests that `--list` names.
 pub(super) fn listed(output: &str) -> u64 {
-    output
-        .lines()
-        .filter(|line| line.ends_with(": test"))
-        .count() as u64
+    output.lines().filter(|line| line.ends_with(": test")).count() as u64
 }
 
 #[cfg(test)]
@@ -115,12 +103,7 @@ mod tests {
     fn read(output: &str, success: bool) -> (u64, u64, u64, Vec<String>) {
         let mut reader = Reader::default();
         output.lines().for_each(|line| reader.line(line));
-        let Tally {
-            passed,
-            failed,
-            skipped,
-            failures,
-        } = reader.finish("unit", success);
+        let Tally { passed, failed, skipped, failures } = reader.finish("unit", success);
         (passed, failed, skipped, failures)
     }
 
@@ -142,30 +125,14 @@ mod tests {
     #[test]
     fn a_crash_is_a_failure_whether_or_not_another_program_follows() {
         let crash = "running 2 tests\ntest a ... ok\n";
-        assert_eq!(
-            read(crash, false),
-            (
-                1,
-                1,
-                0,
-                vec!["a test program that ended without a result".to_owned()]
-            )
-        );
+        assert_eq!(read(crash, false), (1, 1, 0, vec!["a test program that ended without a result".to_owned()]));
         let (passed, failed, ..) = read(&format!("{crash}{GOOD}"), false);
         assert_eq!((passed, failed), (2, 1));
     }
 
     #[test]
     fn a_failure_that_printed_nothing_is_a_failure() {
-        assert_eq!(
-            read("", false),
-            (
-                0,
-                1,
-                0,
-                vec!["unit: did not build or did not run".to_owned()]
-            )
-        );
+        assert_eq!(read("", false), (0, 1, 0, vec!["unit: did not build or did not run".to_owned()]));
         assert_eq!(read("", true), (0, 0, 0, vec![]));
     }
 

@@ -15,22 +15,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("decode", LEAVES),
     ("conn", &["ids", "limits", "stats", "decode"]),
     ("stream", &["ids", "limits", "stats", "decode", "conn"]),
-    (
-        "proto",
-        &["ids", "limits", "stats", "decode", "conn", "stream"],
-    ),
-    (
-        "causal",
-        &[
-            "ids", "limits", "stats", "decode", "conn", "stream", "proto",
-        ],
-    ),
-    (
-        "span",
-        &[
-            "ids", "limits", "stats", "decode", "conn", "stream", "proto", "causal",
-        ],
-    ),
+    ("proto", &["ids", "limits", "stats", "decode", "conn", "stream"]),
+    ("causal", &["ids", "limits", "stats", "decode", "conn", "stream", "proto"]),
+    ("span", &["ids", "limits", "stats", "decode", "conn", "stream", "proto", "causal"]),
 ];
 const LEAVES: &[&str] = &["ids", "limits", "stats"];
 
@@ -38,35 +25,17 @@ const LEAVES: &[&str] = &["ids", "limits", "stats"];
 pub(super) fn check(path: &Path, text: &str, found: &mut Vec<Violation>) {
     let Some(stage) = stage_of(path) else { return };
     let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == stage) else {
-        found.push(Violation::new(
-            path,
-            1,
-            format!("stage `{stage}` is not in the table of edges"),
-        ));
+        found.push(Violation::new(path, 1, format!("stage `{stage}` is not in the table of edges")));
         return;
     };
-    for (number, line) in (1..)
-        .zip(text.lines())
-        .filter(|(_, line)| !is_comment(line))
-    {
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line)) {
         for named in crate_paths(line) {
-            if named != stage
-                && EDGES.iter().any(|(name, _)| *name == named)
-                && !allowed.contains(&named)
-            {
-                found.push(Violation::new(
-                    path,
-                    number,
-                    format!("`{stage}` may not use the later stage `{named}`"),
-                ));
+            if named != stage && EDGES.iter().any(|(name, _)| *name == named) && !allowed.contains(&named) {
+                found.push(Violation::new(path, number, format!("`{stage}` may not use the later stage `{named}`")));
             }
         }
         if line.contains("crate::{") {
-            found.push(Violation::new(
-                path,
-                number,
-                "name one stage per `use`, so that edges can be read",
-            ));
+            found.push(Violation::new(path, number, "name one stage per `use`, so that edges can be read"));
         }
     }
 }
@@ -87,9 +56,7 @@ fn is_comment(line: &str) -> bool {
 fn crate_paths(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices("crate::").map(|(at, found)| {
         let rest = &line[at + found.len()..];
-        let end = rest
-            .find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         &rest[..end]
     })
 }
@@ -115,23 +82,13 @@ mod tests {
 
     #[test]
     fn leaves_name_no_stage_and_paths_in_code_count() {
-        assert_eq!(
-            broken(
-                "agent/core/src/ids.rs",
-                "fn f(_: crate::decode::Event) {}\n"
-            )
-            .len(),
-            1
-        );
+        assert_eq!(broken("agent/core/src/ids.rs", "fn f(_: crate::decode::Event) {}\n").len(), 1);
         assert!(broken("agent/core/src/ids.rs", "//! See `crate::decode`.\n").is_empty());
     }
 
     #[test]
     fn grouped_imports_of_stages_and_unknown_stages_are_refused() {
-        assert_eq!(
-            broken("agent/core/src/conn/mod.rs", "use crate::{decode, span};\n").len(),
-            1
-        );
+        assert_eq!(broken("agent/core/src/conn/mod.rs", "use crate::{decode, span};\n").len(), 1);
         assert_eq!(broken("agent/core/src/novel/mod.rs", "").len(), 1);
     }
 
@@ -146,10 +103,7 @@ mod tests {
         for (place, (stage, allowed)) in EDGES.iter().enumerate() {
             for name in *allowed {
                 let at = EDGES.iter().position(|(other, _)| other == name);
-                assert!(
-                    at.is_some_and(|at| at < place || LEAVES.contains(name)),
-                    "{stage} -> {name}"
-                );
+                assert!(at.is_some_and(|at| at < place || LEAVES.contains(name)), "{stage} -> {name}");
             }
         }
     }

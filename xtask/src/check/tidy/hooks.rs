@@ -6,127 +6,81 @@ use super::Violation;
 
 const PROBES: &str = "agent-ebpf/src/probes";
 
-/// The attributes by which aya-ebpf marks programs, and so probe files.
-const PROGRAMS: &[&str] = &[
-    "#[btf_tracepoint",
-    "#[cgroup_",
-    "#[fentry",
-    "#[fexit",
-    "#[kprobe",
-    "#[kretprobe",
-    "#[perf_event",
-    "#[raw_tracepoint",
-    "#[sk_",
-    "#[sock_ops",
-    "#[tracepoint",
-    "#[uprobe",
-    "#[uretprobe",
-];
+/// The argument by which aya-ebpf's attributes name the hook of a program.
+const HOOK: &str = "(function = \"";
 
-/// A file with programs states, in its header, the C prototype of each hook (a line of a comment with a parameter list)
-/// and since which kernel it is there.
+/// A file with programs states in its header each hook by name, a prototype as code (`(struct sock *sk, int ret)`), and
+/// the file of the kernel that declares it, where the next kernel can be compared.
 pub(super) fn check(path: &Path, text: &str, found: &mut Vec<Violation>) {
-    if !path.starts_with(PROBES) {
+    let hooks: Vec<_> = text.lines().filter_map(hook).collect();
+    if !path.starts_with(PROBES) || hooks.is_empty() {
         return;
     }
-    let programs = text.lines().filter(|line| is_program(line)).count();
-    if programs == 0 {
-        return;
+    let header: Vec<_> = text.lines().map_while(|line| line.strip_prefix("//!")).collect();
+    let header = header.concat();
+    let mut broken = |rule: String| found.push(Violation::new(path, 1, rule));
+    for hook in hooks.iter().filter(|hook| !header.contains(**hook)) {
+        broken(format!("the header does not name the hook `{hook}`"));
     }
-    let header: Vec<_> = text
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .collect();
-    if !header.iter().any(|line| is_prototype(line)) {
-        found.push(Violation::new(
-            path,
-            1,
-            "the header states no prototype of a hook: `name(type name, ...)`",
-        ));
+    if !code_spans(&header).any(is_parameter_list) {
+        broken("the header states no prototype, as in `(struct sock *sk, int ret)`".to_owned());
     }
-    if !header
-        .iter()
-        .any(|line| line.to_lowercase().contains("kernel"))
-    {
-        found.push(Violation::new(
-            path,
-            1,
-            "the header does not say which kernels have the hook",
-        ));
+    if !header.split(|c: char| c.is_whitespace() || "(),;`".contains(c)).any(is_kernel_file) {
+        broken("the header does not say which file of the kernel declares the hook".to_owned());
     }
 }
 
-fn is_program(line: &str) -> bool {
+/// The hook an attribute names.
+fn hook(line: &str) -> Option<&str> {
     let line = line.trim_start();
-    PROGRAMS.iter().any(|attribute| line.starts_with(attribute))
+    let at = line.starts_with("#[").then(|| line.find(HOOK)).flatten()?;
+    line[at + HOOK.len()..].split('"').next()
 }
 
-/// A parameter list of C: a type and a name, at least once.
-fn is_prototype(line: &str) -> bool {
-    let Some((before, after)) = line.split_once('(') else {
-        return false;
-    };
-    let Some((parameters, _)) = after.split_once(')') else {
-        return false;
-    };
-    let name = before
-        .rsplit(|c: char| c.is_whitespace() || c == '`' || c == '*')
-        .next()
-        .unwrap_or_default();
-    let is_identifier =
-        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
-    let typed = |parameter: &str| parameter.split_whitespace().count() >= 2;
-    is_identifier(name) && (parameters == "void" || parameters.split(',').all(typed))
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// C parameters in parentheses: each a type and a name.
+fn is_parameter_list(code: &str) -> bool {
+    let Some(inside) = code.strip_prefix('(').and_then(|code| code.strip_suffix(')')) else { return false };
+    inside == "void" || inside.split(',').all(|parameter| parameter.split_whitespace().count() >= 2)
+}
+
+fn is_kernel_file(word: &str) -> bool {
+    word.contains('/') && (word.ends_with(".h") || word.ends_with(".c"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn broken(path: &str, text: &str) -> usize {
+    const GOOD: &str = "//! Life of sockets.\n//!\n//! Hook: `tp_btf/sock_x`, prototype `(struct sock *sk,\n\
+        //! int ret)` (include/trace/events/sock.h, Linux >= 6.3).\n\n#[btf_tracepoint(function = \"sock_x\")]\nfn x() {}\n";
+
+    fn broken(path: &str, text: &str) -> Vec<String> {
         let mut found = Vec::new();
         check(Path::new(path), text, &mut found);
-        found.len()
-    }
-
-    const PROBE: &str = "agent-ebpf/src/probes/payload.rs";
-
-    #[test]
-    fn a_contract_has_a_prototype_and_kernels() {
-        let good = "//! `sock_send_length(struct sock *sk, int ret, int flags)`, kernel 6.3 and later.\n\n#[btf_tracepoint]\nfn x() {}\n";
-        assert_eq!(broken(PROBE, good), 0);
-        assert_eq!(
-            broken(PROBE, "//! Payload.\n\n#[btf_tracepoint]\nfn x() {}\n"),
-            2
-        );
+        found.into_iter().map(|violation| violation.rule).collect()
     }
 
     #[test]
-    fn prose_in_parentheses_is_no_prototype() {
-        assert!(!is_prototype(
-            "//! The hook (see above, and below) fires on sends."
-        ));
-        assert!(!is_prototype("//! Calls `f()` once."));
-        assert!(is_prototype(
-            "//!     void tcp_close(struct sock *sk, long timeout)"
-        ));
-        assert!(is_prototype(
-            "//! sched_process_exit(struct task_struct *p, bool group_dead)"
-        ));
+    fn a_contract_has_a_name_a_prototype_and_a_file() {
+        let probe = "agent-ebpf/src/probes/sock.rs";
+        assert_eq!(broken(probe, GOOD), Vec::<String>::new());
+        for (from, to, named) in [
+            ("tp_btf/sock_x", "tp_btf/sock_y", "`sock_x`"),
+            ("struct sock *sk", "sk", "prototype"),
+            ("include/trace/events/sock.h", "the kernel", "which file"),
+        ] {
+            let found = broken(probe, &GOOD.replace(from, to));
+            assert!(found.len() == 1 && found[0].contains(named), "{named}: {found:?}");
+        }
     }
 
     #[test]
     fn files_without_programs_and_other_folders_owe_none() {
-        assert_eq!(
-            broken(
-                "agent-ebpf/src/probes/mod.rs",
-                "//! Probes.\npub mod payload;\n"
-            ),
-            0
-        );
-        assert_eq!(
-            broken("agent-ebpf/src/maps.rs", "#[map]\nstatic X: u8 = 0;\n"),
-            0
-        );
+        assert!(broken("agent-ebpf/src/probes/mod.rs", "//! Probes.\npub mod payload;\n").is_empty());
+        assert!(broken("xtask/src/x.rs", "//! X.\n#[btf_tracepoint(function = \"sock_x\")]\n").is_empty());
     }
 }

@@ -24,11 +24,7 @@ pub(crate) struct Violation {
 
 impl Violation {
     fn new(file: &Path, line: usize, rule: impl Into<String>) -> Self {
-        Self {
-            file: file.to_path_buf(),
-            line,
-            rule: rule.into(),
-        }
+        Self { file: file.to_path_buf(), line, rule: rule.into() }
     }
 }
 
@@ -47,8 +43,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<Violation>> {
     files.sort();
     let mut found = Vec::new();
     for path in files {
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let path = path.strip_prefix(root).unwrap_or(&path);
         source::check(path, &text, &mut found);
         edges::check(path, &text, &mut found);
@@ -79,11 +74,7 @@ mod tests {
     #[test]
     fn this_tree_is_tidy() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let found: Vec<_> = check(&root)
-            .expect("readable")
-            .iter()
-            .map(Violation::to_string)
-            .collect();
+        let found: Vec<_> = check(&root).expect("readable").iter().map(Violation::to_string).collect();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }

@@ -14,34 +14,18 @@ const ARGUMENT_LINES_MAX: usize = 12;
 pub(super) fn check(path: &Path, text: &str, found: &mut Vec<Violation>) {
     let lines: Vec<_> = text.lines().collect();
     if lines.len() > LINES_MAX {
-        found.push(Violation::new(
-            path,
-            LINES_MAX,
-            format!("{} lines, at most {LINES_MAX}: split it", lines.len()),
-        ));
+        found.push(Violation::new(path, LINES_MAX, format!("{} lines, at most {LINES_MAX}: split it", lines.len())));
     }
-    if !is_tests(path)
-        && !lines
-            .iter()
-            .find(|line| !line.trim().is_empty())
-            .is_some_and(|line| line.starts_with("//!"))
+    if !is_tests(path) && !lines.iter().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with("//!"))
     {
-        found.push(Violation::new(
-            path,
-            1,
-            "starts without a header (`//! ...`) that says what it is for",
-        ));
+        found.push(Violation::new(path, 1, "starts without a header (`//! ...`) that says what it is for"));
     }
     for (at, line) in lines.iter().enumerate() {
         if let Some(rule) = leftover(line) {
             found.push(Violation::new(path, at + 1, rule));
         }
         if is_unsafe(line) && !is_argued(&lines, at) {
-            found.push(Violation::new(
-                path,
-                at + 1,
-                "unsafe without a `SAFETY` comment or a `# Safety` section",
-            ));
+            found.push(Violation::new(path, at + 1, "unsafe without a `SAFETY` comment or a `# Safety` section"));
         }
     }
 }
@@ -53,14 +37,7 @@ fn is_tests(path: &Path) -> bool {
 
 fn leftover(line: &str) -> Option<&'static str> {
     // Written apart so that this file does not find itself.
-    if [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-    ]
-    .iter()
-    .any(|mark| has_word(line, mark))
-    {
+    if [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")].iter().any(|mark| has_word(line, mark)) {
         return Some("a note of unfinished work: do it, or file it where work is planned");
     }
     line.ends_with([' ', '\t']).then_some("trailing blanks")
@@ -83,16 +60,12 @@ fn is_unsafe(line: &str) -> bool {
     let rest = code[at + "unsafe".len()..].trim_start();
     has_word(code, "unsafe")
         && !in_string
-        && ["{", "fn", "impl", "trait", "extern"]
-            .iter()
-            .any(|next| rest.starts_with(next))
+        && ["{", "fn", "impl", "trait", "extern"].iter().any(|next| rest.starts_with(next))
 }
 
 fn is_argued(lines: &[&str], at: usize) -> bool {
     let first = at.saturating_sub(ARGUMENT_LINES_MAX);
-    lines[first..=at]
-        .iter()
-        .any(|line| line.contains("SAFETY:") || line.contains("# Safety"))
+    lines[first..=at].iter().any(|line| line.contains("SAFETY:") || line.contains("# Safety"))
 }
 
 #[cfg(test)]
@@ -123,29 +96,14 @@ mod tests {
     fn unsafe_needs_its_argument_nearby() {
         let block = "//! H.\nfn f() { unsafe { g() } }\n";
         assert_eq!(rules("a.rs", block).len(), 1);
-        assert!(
-            rules(
-                "a.rs",
-                "//! H.\n// SAFETY: g has no conditions.\nfn f() { unsafe { g() } }\n"
-            )
-            .is_empty()
-        );
-        assert!(
-            rules(
-                "a.rs",
-                "//! H.\n//! Nothing unsafe { here }.\nconst S: &str = \"unsafe { }\";\n"
-            )
-            .is_empty()
-        );
+        assert!(rules("a.rs", "//! H.\n// SAFETY: g has no conditions.\nfn f() { unsafe { g() } }\n").is_empty());
+        assert!(rules("a.rs", "//! H.\n//! Nothing unsafe { here }.\nconst S: &str = \"unsafe { }\";\n").is_empty());
         assert!(rules("a.rs", "//! H.\n#![forbid(unsafe_code)]\n").is_empty());
     }
 
     #[test]
     fn notes_of_unfinished_work_and_trailing_blanks_are_found() {
-        assert_eq!(
-            rules("a.rs", concat!("//! H.\n// TO", "DO: later\n")).len(),
-            1
-        );
+        assert_eq!(rules("a.rs", concat!("//! H.\n// TO", "DO: later\n")).len(), 1);
         assert!(rules("a.rs", concat!("//! H.\nconst MASTO", "DON: u8 = 0;\n")).is_empty());
         assert_eq!(rules("a.rs", "//! H. \n").len(), 1);
     }

@@ -21,11 +21,7 @@ pub(super) struct Step {
 /// serving.
 pub(super) fn steps(services: &[(&'static str, BTreeSet<u32>)]) -> Vec<Step> {
     let both = services.iter().flat_map(|(service, pids)| {
-        [Kind::Server, Kind::Client].map(|kind| Step {
-            service,
-            pids: pids.clone(),
-            kind,
-        })
+        [Kind::Server, Kind::Client].map(|kind| Step { service, pids: pids.clone(), kind })
     });
     let count = (services.len() * 2).saturating_sub(2);
     both.skip(1).take(count).collect()
@@ -34,17 +30,10 @@ pub(super) fn steps(services: &[(&'static str, BTreeSet<u32>)]) -> Vec<Step> {
 /// What is wrong with the spans of the trace: empty if they are `root` and one span per step, each the child of the one
 /// before it and saying how that is known.
 pub(super) fn problems(trace: &[Span], root: &str, steps: &[Step]) -> Vec<String> {
-    let mut problems: Vec<_> = trace
-        .iter()
-        .flat_map(|span| {
-            span.warnings
-                .iter()
-                .map(|text| format!("{}: {text}", span.describe()))
-        })
-        .collect();
-    let is_at = |step: &Step, span: &Span| {
-        span.kind == step.kind && span.pid().is_some_and(|pid| step.pids.contains(&pid))
-    };
+    let mut problems: Vec<_> =
+        trace.iter().flat_map(|span| span.warnings.iter().map(|text| format!("{}: {text}", span.describe()))).collect();
+    let is_at =
+        |step: &Step, span: &Span| span.kind == step.kind && span.pid().is_some_and(|pid| step.pids.contains(&pid));
     let mut before = trace.iter().find(|span| span.id == root);
     if before.is_none() {
         problems.push("the root span is missing".to_owned());
@@ -53,34 +42,21 @@ pub(super) fn problems(trace: &[Span], root: &str, steps: &[Step]) -> Vec<String
         let found: Vec<_> = trace.iter().filter(|span| is_at(step, span)).collect();
         let kind = format!("{:?}", step.kind).to_lowercase();
         let [span] = found.as_slice() else {
-            problems.push(format!(
-                "{} {kind} spans of {}, expected one",
-                found.len(),
-                step.service
-            ));
+            problems.push(format!("{} {kind} spans of {}, expected one", found.len(), step.service));
             before = None;
             continue;
         };
         if before.is_some_and(|before| span.parent.as_ref() != Some(&before.id)) {
-            problems.push(format!(
-                "{} is not the child of the step before it",
-                span.describe()
-            ));
+            problems.push(format!("{} is not the child of the step before it", span.describe()));
         }
-        if span
-            .text(EVIDENCE)
-            .is_none_or(|evidence| evidence.is_empty())
-        {
+        if span.text(EVIDENCE).is_none_or(|evidence| evidence.is_empty()) {
             problems.push(format!("{} has no {EVIDENCE}", span.describe()));
         }
         before = Some(span);
     }
     let is_expected = |span: &Span| span.id == root || steps.iter().any(|step| is_at(step, span));
     problems.extend(
-        trace
-            .iter()
-            .filter(|span| !is_expected(span))
-            .map(|span| format!("{} belongs to no step", span.describe())),
+        trace.iter().filter(|span| !is_expected(span)).map(|span| format!("{} belongs to no step", span.describe())),
     );
     problems
 }
@@ -93,9 +69,7 @@ pub(super) fn orphans<'a>(spans: &'a [Span], pids: &BTreeSet<u32>) -> Vec<&'a Sp
         .iter()
         .filter(ours)
         .filter(|span| match span.kind {
-            Kind::Client => {
-                span.parent.is_none() && spans.iter().any(|other| is_serving(other, span))
-            }
+            Kind::Client => span.parent.is_none() && spans.iter().any(|other| is_serving(other, span)),
             Kind::Server => is_apart_from_its_peer(span, spans),
             Kind::Internal => false,
         })
@@ -111,12 +85,8 @@ fn is_serving(server: &Span, client: &Span) -> bool {
 }
 
 fn is_apart_from_its_peer(server: &Span, spans: &[Span]) -> bool {
-    let mut peers = spans
-        .iter()
-        .filter(|other| other.kind == Kind::Client && is_other_end(other, server))
-        .peekable();
-    peers.peek().is_some()
-        && !peers.any(|peer| peer.trace == server.trace && Some(&peer.id) == server.parent.as_ref())
+    let mut peers = spans.iter().filter(|other| other.kind == Kind::Client && is_other_end(other, server)).peekable();
+    peers.peek().is_some() && !peers.any(|peer| peer.trace == server.trace && Some(&peer.id) == server.parent.as_ref())
 }
 
 /// Whether the two are ends of one connection at one time: each one's local end is the other's peer. A unix socket has a
@@ -133,9 +103,7 @@ fn is_other_end(client: &Span, server: &Span) -> bool {
 
 /// Address and, unless it is a path, port.
 fn end(span: &Span, side: &str) -> Option<(String, Option<String>)> {
-    let address = span
-        .text(&format!("network.{side}.address"))
-        .filter(|address| !address.is_empty())?;
+    let address = span.text(&format!("network.{side}.address")).filter(|address| !address.is_empty())?;
     Some((address, span.text(&format!("network.{side}.port"))))
 }
 

@@ -17,32 +17,17 @@ fn good() -> (Vec<Span>, Vec<Step>) {
         span("d", Some("c"), Kind::Server, 3, (4, 60)),
     ];
     for span in &mut trace[1..] {
-        span.attributes
-            .insert(EVIDENCE.into(), json!({"stringValue": "thread"}));
+        span.attributes.insert(EVIDENCE.into(), json!({"stringValue": "thread"}));
     }
-    (
-        trace,
-        steps(&[("demo", pids(1)), ("web", pids(2)), ("back", pids(3))]),
-    )
+    (trace, steps(&[("demo", pids(1)), ("web", pids(2)), ("back", pids(3))]))
 }
 
-fn connect(
-    client: &mut Span,
-    server: &mut Span,
-    local: (&str, Option<u16>),
-    peer: (&str, Option<u16>),
-) {
+fn connect(client: &mut Span, server: &mut Span, local: (&str, Option<u16>), peer: (&str, Option<u16>)) {
     for (span, local, peer) in [(client, local, peer), (server, peer, local)] {
         for (side, (address, port)) in [("local", local), ("peer", peer)] {
-            span.attributes.insert(
-                format!("network.{side}.address"),
-                json!({"stringValue": address}),
-            );
+            span.attributes.insert(format!("network.{side}.address"), json!({"stringValue": address}));
             if let Some(port) = port {
-                span.attributes.insert(
-                    format!("network.{side}.port"),
-                    json!({"intValue": port.to_string()}),
-                );
+                span.attributes.insert(format!("network.{side}.port"), json!({"intValue": port.to_string()}));
             }
         }
     }
@@ -62,15 +47,9 @@ fn each_defect_is_named() {
     let defects: [(&str, Damage); 6] = [
         ("the root span is missing", |trace| drop(trace.remove(0))),
         ("0 client spans of web", |trace| drop(trace.remove(3))),
-        ("is not the child of the step before", |trace| {
-            trace[4].parent = Some("a".into())
-        }),
-        ("has no tracemend.link.evidence", |trace| {
-            trace[2].attributes.clear()
-        }),
-        ("belongs to no step", |trace| {
-            trace.push(span("e", Some("d"), Kind::Client, 9, (5, 6)))
-        }),
+        ("is not the child of the step before", |trace| trace[4].parent = Some("a".into())),
+        ("has no tracemend.link.evidence", |trace| trace[2].attributes.clear()),
+        ("belongs to no step", |trace| trace.push(span("e", Some("d"), Kind::Client, 9, (5, 6)))),
         ("skewed", |trace| trace[1].warnings.push("skewed".into())),
     ];
     for (expected, damage) in defects {
@@ -89,10 +68,7 @@ fn a_call_without_parent_is_an_orphan_only_while_its_process_serves() {
     let outside = span("d", None, Kind::Client, 2, (21, 30));
     let elsewhere = span("e", None, Kind::Client, 3, (15, 16));
     let spans = [serving, inside, outside, elsewhere];
-    let found: Vec<_> = orphans(&spans, &BTreeSet::from([2, 3]))
-        .iter()
-        .map(|span| span.id.as_str())
-        .collect();
+    let found: Vec<_> = orphans(&spans, &BTreeSet::from([2, 3])).iter().map(|span| span.id.as_str()).collect();
     assert_eq!(found, ["c"]);
     assert!(orphans(&spans, &pids(3)).is_empty());
 }
@@ -101,26 +77,14 @@ fn a_call_without_parent_is_an_orphan_only_while_its_process_serves() {
 fn a_server_span_hangs_under_the_client_span_of_its_connection() {
     let mut client = span("c", None, Kind::Client, 1, (10, 20));
     let mut server = span("s", Some("c"), Kind::Server, 2, (11, 19));
-    connect(
-        &mut client,
-        &mut server,
-        ("127.0.0.1", Some(5000)),
-        ("127.0.0.1", Some(80)),
-    );
+    connect(&mut client, &mut server, ("127.0.0.1", Some(5000)), ("127.0.0.1", Some(80)));
     assert!(orphans(&[client.clone(), server.clone()], &pids(2)).is_empty());
     server.parent = Some("other".into());
-    assert_eq!(
-        orphans(&[client.clone(), server.clone()], &pids(2)).len(),
-        1
-    );
+    assert_eq!(orphans(&[client.clone(), server.clone()], &pids(2)).len(), 1);
     // Another connection to the same server, or the same ports at another time, is not its peer.
-    client
-        .attributes
-        .insert("network.local.port".into(), json!({"intValue": "5001"}));
+    client.attributes.insert("network.local.port".into(), json!({"intValue": "5001"}));
     assert!(orphans(&[client.clone(), server.clone()], &pids(2)).is_empty());
-    client
-        .attributes
-        .insert("network.local.port".into(), json!({"intValue": "5000"}));
+    client.attributes.insert("network.local.port".into(), json!({"intValue": "5000"}));
     (client.start, client.end) = (30, 40);
     assert!(orphans(&[client, server], &pids(2)).is_empty());
 }
@@ -129,16 +93,8 @@ fn a_server_span_hangs_under_the_client_span_of_its_connection() {
 fn unix_sockets_are_told_by_their_path() {
     let mut client = span("c", None, Kind::Client, 1, (10, 20));
     let mut server = span("s", None, Kind::Server, 2, (11, 19));
-    connect(
-        &mut client,
-        &mut server,
-        ("", None),
-        ("/run/cart.sock", None),
-    );
-    assert_eq!(
-        orphans(&[client.clone(), server.clone()], &pids(2)).len(),
-        1
-    );
+    connect(&mut client, &mut server, ("", None), ("/run/cart.sock", None));
+    assert_eq!(orphans(&[client.clone(), server.clone()], &pids(2)).len(), 1);
     server.parent = Some("c".into());
     assert!(orphans(&[client, server], &pids(2)).is_empty());
 }
