@@ -50,6 +50,11 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// This program again. Not by its path: a build may have put another file there since this one started.
+pub(crate) fn this() -> Command {
+    Command::new("/proc/self/exe")
+}
+
 /// Where `name` is on the search path or among cargo's installed programs.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -39,8 +39,11 @@ impl Agent {
         let mut command = child::command(tree.agent());
         // `--second`: an agent that watches this machine already is no reason against a demo.
         command.args(["run", "--second"]).stdout(Stdio::from(log.try_clone()?)).stderr(log);
-        // Set for the demo's process, not for the agent's; and the demo's trace is to be kept.
+        // The name is the demo's own, its trace is to be kept, and flags alone say what this agent does.
         for name in ["OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"] {
+            command.env_remove(name);
+        }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRACEMEND_")) {
             command.env_remove(name);
         }
         export.apply(&mut command);

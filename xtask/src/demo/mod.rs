@@ -85,8 +85,7 @@ fn name_this_process() -> Result<()> {
     if std::env::var_os(SERVICE_NAME).is_some_and(|name| name == root::SERVICE) {
         return Ok(());
     }
-    let this = std::env::current_exe().context("cannot find this program")?;
-    let error = Command::new(this).args(std::env::args_os().skip(1)).env(SERVICE_NAME, root::SERVICE).exec();
+    let error = shell::this().args(std::env::args_os().skip(1)).env(SERVICE_NAME, root::SERVICE).exec();
     Err(error).context("cannot start this program again")
 }
 

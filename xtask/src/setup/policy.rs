@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -12,32 +13,34 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// While this lives, package installations start no service.
 pub(super) struct NoServices {
-    ours: bool,
+    /// The policy to remove again; none if there was one already.
+    ours: Option<PathBuf>,
 }
 
 impl NoServices {
     /// Leaves a policy that is there already alone: it is the administrator's.
     pub(super) fn enforce() -> Result<Self> {
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY);
-        match file {
-            Ok(mut file) => {
-                use std::io::Write;
-                let ours = Self { ours: true };
-                file.write_all(b"#!/bin/sh\nexit 101\n").with_context(|| format!("cannot write {POLICY}"))?;
-                println!("services stay off during the installation ({POLICY}, removed afterwards)");
-                Ok(ours)
-            }
-            Err(_) if Path::new(POLICY).exists() => Ok(Self { ours: false }),
-            Err(error) => Err(error).with_context(|| format!("cannot create {POLICY}")),
-        }
+        Self::enforce_in(Path::new(POLICY))
+    }
+
+    fn enforce_in(path: &Path) -> Result<Self> {
+        let mut file = match fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Self { ours: None }),
+            file => file.with_context(|| format!("cannot create {}", path.display()))?,
+        };
+        // From here on it is removed, even if it cannot be written.
+        let ours = Self { ours: Some(path.to_path_buf()) };
+        file.write_all(b"#!/bin/sh\nexit 101\n").with_context(|| format!("cannot write {}", path.display()))?;
+        println!("services stay off during the installation ({}, removed afterwards)", path.display());
+        Ok(ours)
     }
 }
 
 impl Drop for NoServices {
     fn drop(&mut self) {
-        if self.ours {
+        if let Some(path) = &self.ours {
             // Nothing to do about a failure here; the next installation would show it by what does not start.
-            let _ = fs::remove_file(POLICY);
+            let _ = fs::remove_file(path);
         }
     }
 }
@@ -66,6 +69,18 @@ fn parse_listening(table: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_of_ours_goes_again_and_another_stays() {
+        let path = std::env::temp_dir().join(format!("tracemend-policy-{}", std::process::id()));
+        let guard = NoServices::enforce_in(&path).expect("created");
+        let answer = std::process::Command::new("sh").arg(&path).status().expect("sh runs");
+        assert_eq!(answer.code(), Some(101));
+        drop(NoServices::enforce_in(&path).expect("there already"));
+        assert!(path.exists());
+        drop(guard);
+        assert!(!path.exists());
+    }
 
     #[test]
     fn only_listening_sockets_count() {

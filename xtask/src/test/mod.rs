@@ -201,8 +201,7 @@ fn alone(tree: &Tree, target: &str) -> Command {
 
 /// This program again as the demo: one test, passed if it ends well.
 fn demo(args: &[&str]) -> Result<Tally> {
-    let mut this = Command::new(std::env::current_exe()?);
-    Ok(match shell::run(this.args(args)) {
+    Ok(match shell::run(shell::this().args(args)) {
         Ok(()) => Tally { passed: 1, ..Tally::default() },
         Err(error) => {
             eprintln!("error: {error:#}");
