@@ -2,6 +2,6 @@
 
 pub mod attach;
 pub mod export;
-mod object;
+pub mod object;
 pub mod ring;
 pub mod telemetry;
