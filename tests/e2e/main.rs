@@ -1,0 +1,3 @@
+//! The whole agent beside real programs on real sockets.
+
+fn main() {}
