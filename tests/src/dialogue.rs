@@ -2,10 +2,10 @@
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::clock;
 use crate::target::Stream;
@@ -15,6 +15,7 @@ use crate::target::Stream;
 pub struct Party {
     orders: Sender<Order>,
     reports: Receiver<Result<u64>>,
+    speaker: JoinHandle<()>,
     ends: (String, String),
 }
 
@@ -24,6 +25,7 @@ enum Order {
         pause: Duration,
     },
     Read(usize),
+    ReadEnd,
 }
 
 impl Party {
@@ -36,7 +38,7 @@ impl Party {
         let (orders, inbox) = channel();
         let (outbox, reports) = channel();
         // Ends when the party is dropped, and the stream with it.
-        thread::spawn(move || {
+        let speaker = thread::spawn(move || {
             for order in inbox {
                 if outbox.send(carry_out(order, &mut stream)).is_err() {
                     return;
@@ -46,6 +48,7 @@ impl Party {
         Ok(Self {
             orders,
             reports,
+            speaker,
             ends,
         })
     }
@@ -73,6 +76,26 @@ impl Party {
     /// The connection ended before or failed.
     pub fn read(&self, count: usize) -> Result<u64> {
         self.order(Order::Read(count))
+    }
+
+    /// Reads the end of the stream, and nothing before it.
+    ///
+    /// # Errors
+    /// The other end said more, or the connection failed.
+    pub fn read_end(&self) -> Result<u64> {
+        self.order(Order::ReadEnd)
+    }
+
+    /// Closes its end; gives the time.
+    ///
+    /// # Errors
+    /// It had failed.
+    pub fn hang_up(self) -> Result<u64> {
+        drop(self.orders);
+        self.speaker
+            .join()
+            .map_err(|_| anyhow!("the party failed"))?;
+        Ok(clock::now_ns())
     }
 
     fn order(&self, order: Order) -> Result<u64> {
@@ -182,6 +205,7 @@ fn carry_out(order: Order, stream: &mut Stream) -> Result<u64> {
                 thread::sleep(pause);
             }
         }
+        Order::ReadEnd => ensure!(stream.read(&mut [0])? == 0, "more was said"),
         Order::Read(mut left) => {
             let mut buffer = [0; 65_536];
             while left > 0 {

@@ -50,4 +50,7 @@ def serve(target, handler):
     else:
         host, port = target.rsplit(":", 1)
         where = (host.strip("[]"), int(port))
-    Server(where, handler).serve_forever()
+    server = Server(where, handler)
+    # For harnesses that cannot knock, because the server is in a network of its own.
+    print("listening", flush=True)
+    server.serve_forever()

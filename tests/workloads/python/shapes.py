@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 
 import truth
 
@@ -135,10 +136,11 @@ def _call(target):
         connection = socket.create_connection(_socket_of(target))
         for number in range(EXCHANGES):
             request, answer = _messages(shape, number)
+            start = time.time_ns()
             # Only servers send files here: a request has no body worth one.
             (_send if shape == "sendfile" else send)(connection, request)
             read(connection, len(b"".join(answer)))
-            truth.seen_out(f"{shape}{number}", truth.ends(connection), 0)
+            truth.seen_out(f"{shape}{number}", truth.ends(connection), start)
         connection.close()
     print("done", flush=True)
 
