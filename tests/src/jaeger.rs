@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::wait;
 
 /// Names the Jaeger binary; `cargo xtask test` sets it where Go is there to build one.
 pub const VARIABLE: &str = "TRACEMEND_JAEGER";
+
+/// Its start takes one to three seconds, more on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why there is no Jaeger, or where it is.
 ///
@@ -45,19 +49,23 @@ impl Jaeger {
     /// It does not start.
     pub fn start(scene: &Scene, binary: PathBuf) -> Result<Self> {
         let query = Target::ipv4()?;
-        let (otlp_grpc_port, query_grpc, health) = (free_port()?, free_port()?, free_port()?);
+        let (otlp_grpc_port, query_grpc) = (free_port()?, free_port()?);
         let configuration = CONFIGURATION
             .replace("@QUERY@", &query.to_string())
             .replace("@QUERY_GRPC@", &format!("127.0.0.1:{query_grpc}"))
-            .replace("@OTLP_GRPC@", &format!("127.0.0.1:{otlp_grpc_port}"))
-            .replace("@HEALTH@", &format!("127.0.0.1:{health}"));
+            .replace("@OTLP_GRPC@", &format!("127.0.0.1:{otlp_grpc_port}"));
         let file = scene.path("jaeger.yaml");
         fs::write(&file, configuration)?;
-        let process = Process::serving(
-            "jaeger",
-            Command::new(binary).arg("--config").arg(file),
-            &query,
-        )?;
+        let mut command = Command::new(binary);
+        command.arg("--config").arg(file);
+        // It traces itself, and would send that to whoever listens on the usual port.
+        command.env("OTEL_TRACES_SAMPLER", "always_off");
+        let mut process = Process::serving("jaeger", &mut command, &query)?;
+        let receiver = Target::Tcp((Ipv4Addr::LOCALHOST, otlp_grpc_port).into());
+        wait::until("Jaeger takes spans", START_LIMIT, || {
+            process.check()?;
+            Ok(receiver.connect().ok().map(drop))
+        })?;
         Ok(Self {
             process,
             query,
@@ -126,6 +134,11 @@ fn fetch(target: &Target, path: &str) -> Result<(u16, Vec<u8>)> {
 
 fn read_trace(answer: &Value) -> Result<Vec<JaegerSpan>> {
     let trace = &answer["data"][0];
+    ensure!(
+        trace["warnings"].is_null(),
+        "the trace is warned of: {}",
+        trace["warnings"]
+    );
     let spans = trace["spans"].as_array().context("spans")?;
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
     spans
@@ -158,14 +171,13 @@ fn read_trace(answer: &Value) -> Result<Vec<JaegerSpan>> {
 /// Jaeger's all-in-one, less the receivers that are not used, on ports that are free.
 const CONFIGURATION: &str = "\
 service:
-  extensions: [jaeger_storage, jaeger_query, healthcheckv2]
+  extensions: [jaeger_storage, jaeger_query]
   pipelines:
-    traces: { receivers: [otlp], processors: [batch], exporters: [jaeger_storage_exporter] }
+    traces: { receivers: [otlp], exporters: [jaeger_storage_exporter] }
   telemetry:
     metrics: { level: none }
     logs: { level: warn }
 extensions:
-  healthcheckv2: { use_v2: true, http: { endpoint: '@HEALTH@' } }
   jaeger_query:
     storage: { traces: memory }
     http: { endpoint: '@QUERY@' }
@@ -173,8 +185,37 @@ extensions:
   jaeger_storage: { backends: { memory: { memory: { max_traces: 100000 } } } }
 receivers:
   otlp: { protocols: { grpc: { endpoint: '@OTLP_GRPC@' } } }
-processors:
-  batch: { timeout: 100ms }
 exporters:
   jaeger_storage_exporter: { trace_storage: memory }
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Jaeger 2.13 answered, less what is not read.
+    const ANSWER: &str = r#"{"data":[{"spans":[
+        {"spanID":"b7ad6b7169203332","operationName":"GET","references":[{"refType":"FOLLOWS_FROM","spanID":"b7ad6b7169203399"},
+        {"refType":"CHILD_OF","spanID":"b7ad6b7169203331"}],"startTime":1795733230001000,"duration":3000,"processID":"p1",
+        "warnings":["invalid parent span IDs=b7ad6b7169203331; skipping clock skew adjustment"]},
+        {"spanID":"b7ad6b7169203331","operationName":"GET","references":[],"startTime":1795733230000000,"duration":5000,
+        "processID":"p1","warnings":null}],"processes":{"p1":{"serviceName":"svc","tags":[]}},"warnings":null}]}"#;
+
+    #[test]
+    fn a_trace_is_read_with_its_warnings() {
+        let spans = read_trace(&serde_json::from_str(ANSWER).expect("JSON")).expect("a trace");
+        assert_eq!(spans.len(), 2);
+        assert_eq!(
+            (spans[0].parent.as_deref(), spans[0].warnings.len()),
+            (Some("b7ad6b7169203331"), 1)
+        );
+        assert_eq!(
+            (spans[1].parent.as_deref(), spans[1].warnings.len()),
+            (None, 0)
+        );
+        assert_eq!(
+            (spans[1].service.as_str(), spans[1].duration_us),
+            ("svc", 5000)
+        );
+    }
+}

@@ -64,7 +64,7 @@ def _fork(request_id):
 
 def _spawn(request_id):
     here = os.path.dirname(os.path.abspath(__file__))
-    subprocess.run([sys.executable, "-I", "-S", "-c", _SPAWNED, here, _BACKEND, request_id + ".1"], check=True)
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", _SPAWNED, here, _BACKEND, request_id + ".1"], check=True)
 
 
 _PATTERNS = {
