@@ -1,0 +1,245 @@
+//! The agent under test, through its command line alone.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::otlp::{self, Span};
+use crate::permission::AGENT_VARIABLE;
+use crate::process::Process;
+use crate::scene::Scene;
+use crate::wait;
+
+/// The agent promises to be ready in this time.
+pub const READY_LIMIT: Duration = Duration::from_secs(5);
+/// The agent promises to flush and end in this time.
+pub const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// A line with this word on its error output says that it is ready.
+const READY: &str = "ready";
+
+/// An agent that is not started yet.
+#[derive(Debug)]
+pub struct Builder {
+    arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
+    output: PathBuf,
+}
+
+impl Builder {
+    /// `tracemend run`, writing spans to a file of the scene, with a log that can be read by programs.
+    #[must_use]
+    pub fn new(scene: &Scene) -> Self {
+        Self::named(scene, "spans")
+    }
+
+    /// The same, writing to the file of this name.
+    #[must_use]
+    pub fn named(scene: &Scene, name: &str) -> Self {
+        let output = scene.path(&format!("{name}.jsonl"));
+        let builder = Self {
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            output: output.clone(),
+        };
+        builder
+            .argument("run")
+            .argument("--log-format")
+            .argument("json")
+            .argument("--exporter")
+            .argument("file")
+            .argument("--output")
+            .argument(output)
+    }
+
+    /// `tracemend run`, exporting over OTLP to `endpoint`.
+    #[must_use]
+    pub fn exporting(endpoint: &str, protocol: &str) -> Self {
+        Self {
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            output: PathBuf::new(),
+        }
+        .argument("run")
+        .argument("--log-format")
+        .argument("json")
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Traces a process.
+    #[must_use]
+    pub fn pid(self, pid: u32) -> Self {
+        self.argument("--pid").argument(pid.to_string())
+    }
+
+    /// Traces a program with all that it has forked so far.
+    #[must_use]
+    pub fn tree(self, process: &Process) -> Self {
+        process.tree().into_iter().fold(self, Self::pid)
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// It cannot be started, ends, or is not ready in the time it promises.
+    pub fn start(&self) -> Result<Agent> {
+        let mut agent = self.start_unready()?;
+        agent.process.says(READY, READY_LIMIT)?;
+        Ok(agent)
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_unready(&self) -> Result<Agent> {
+        let program = env::var_os(AGENT_VARIABLE).context(AGENT_VARIABLE)?;
+        let mut command = Command::new(program);
+        command.args(&self.arguments);
+        // What the caller's environment says about exporting is not meant for agents under test.
+        for (name, _) in
+            env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"))
+        {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Ok(Agent {
+            process: Process::start("agent", &mut command)?,
+            output: self.output.clone(),
+        })
+    }
+}
+
+/// A running agent. Dropped, it is ended.
+#[derive(Debug)]
+pub struct Agent {
+    /// Its process.
+    pub process: Process,
+    output: PathBuf,
+}
+
+/// What an agent left.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Every span it wrote.
+    pub spans: Vec<Span>,
+    /// What it lost, by reason, as it says at its end.
+    pub losses: BTreeMap<String, u64>,
+    /// Its log.
+    pub log: Vec<String>,
+}
+
+impl Agent {
+    /// The spans written so far.
+    ///
+    /// # Errors
+    /// What it wrote is not OTLP JSON lines.
+    pub fn spans(&self) -> Result<Vec<Span>> {
+        otlp::read_file(&self.output)
+    }
+
+    /// Waits until the spans written are `enough`.
+    ///
+    /// # Errors
+    /// They are not within `limit`, it ended, or what it wrote is not OTLP JSON lines.
+    pub fn wait_for(
+        &mut self,
+        limit: Duration,
+        enough: impl Fn(&[Span]) -> bool,
+    ) -> Result<Vec<Span>> {
+        wait::until("the agent writes the spans", limit, || {
+            self.process.check()?;
+            Ok(Some(self.spans()?).filter(|spans| enough(spans)))
+        })
+    }
+
+    /// Asks it to end; it must flush, and end well in the time it promises.
+    ///
+    /// # Errors
+    /// It does not, or says nothing about its losses.
+    pub fn stop(mut self) -> Result<Stopped> {
+        let start = Instant::now();
+        let status = self.process.terminate(STOP_LIMIT)?;
+        ensure!(
+            status.success(),
+            "the agent ended with {status} after {:?}",
+            start.elapsed()
+        );
+        let log = self.process.lines();
+        let losses = log
+            .iter()
+            .rev()
+            .find_map(|line| losses(line))
+            .context("the agent's last words on its losses")?;
+        Ok(Stopped {
+            spans: self.spans()?,
+            losses,
+            log,
+        })
+    }
+}
+
+impl Stopped {
+    /// How much was lost, for whatever reason.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.losses.values().sum()
+    }
+
+    /// How much was lost for this reason.
+    #[must_use]
+    pub fn lost_by(&self, reason: &str) -> u64 {
+        self.losses.get(reason).copied().unwrap_or_default()
+    }
+}
+
+/// The losses in a line of the agent's log, `{"losses": {REASON: COUNT, ...}}` at the top or among its `fields`, as an
+/// object or as an object's text.
+fn losses(line: &str) -> Option<BTreeMap<String, u64>> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let losses = line
+        .get("losses")
+        .or_else(|| line.get("fields")?.get("losses"))?;
+    match losses {
+        Value::String(text) => serde_json::from_str(text).ok(),
+        object => serde_json::from_value(object.clone()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_read_from_either_form_of_log_line() {
+        let expected = BTreeMap::from([("ring_full".to_owned(), 3)]);
+        for line in [
+            r#"{"message":"stats","losses":{"ring_full":3}}"#,
+            r#"{"level":"INFO","fields":{"message":"stats","losses":{"ring_full":3}}}"#,
+            r#"{"level":"INFO","fields":{"message":"stats","losses":"{\"ring_full\":3}"}}"#,
+        ] {
+            assert_eq!(losses(line).as_ref(), Some(&expected), "{line}");
+        }
+        assert_eq!(losses("stats losses={}"), None);
+    }
+}

@@ -1,0 +1,26 @@
+"""The end of a chain: `backend.py TARGET` answers everything; `/big/BYTES` with a body of that size, a POST with its length."""
+
+import sys
+
+import serving
+import truth
+
+
+class Backend(serving.Handler):
+    def do_GET(self):
+        truth.seen_in(self.headers.get("x-truth"), self.connection)
+        if self.path.startswith("/big/"):
+            self.answer(b"b" * int(self.path.rsplit("/", 1)[1].split("?")[0]))
+        else:
+            self.answer(b"backend\n")
+
+    def do_POST(self):
+        truth.seen_in(self.headers.get("x-truth"), self.connection)
+        left = int(self.headers["content-length"])
+        while left > 0:
+            left -= len(self.rfile.read1(min(left, 65536)))
+        self.answer(b"%s bytes\n" % self.headers["content-length"].encode())
+
+
+if __name__ == "__main__":
+    serving.serve(sys.argv[1], Backend)
