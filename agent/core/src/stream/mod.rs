@@ -45,8 +45,9 @@ impl Stream {
     /// Takes a chunk and returns its pieces: the gap before it, its captured bytes, and what was not captured.
     ///
     /// A gap before the chunk carries the time of the last byte known before it, since the missing bytes moved at an
-    /// unknown time between the two, and an end must not be told later than it was. Where the first chunk of all does
-    /// not begin a turn, at least one byte of the turn was missed, and a gap of one byte says so.
+    /// unknown time between the two, and an end must not be told later than it was. If the chunk itself begins a turn,
+    /// the gap is what only counts tell; if not, records were lost, and the first byte of a turn may be among them.
+    /// Where such a chunk is the first of all, at least one byte was missed, and a gap of one byte says so.
     pub fn push<'a>(&mut self, chunk: &Chunk<'a>) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         let mut pieces = [None; 3];
         let end = chunk.offset.saturating_add(u64::from(chunk.len));
@@ -64,7 +65,7 @@ impl Stream {
             let repeated = start - chunk.offset;
             self.overlapped_bytes = self.overlapped_bytes.saturating_add(repeated);
             if repeated < moved {
-                pieces[0] = gap(next, start, missed_since);
+                pieces[0] = gap(next, start, missed_since, !chunk.turn_start);
                 let [bytes, rest] = content(chunk, start, end);
                 pieces[1] = bytes;
                 pieces[2] = rest;
@@ -79,7 +80,7 @@ impl Stream {
     ///
     /// Before any chunk it means that at least the byte before `end` was missed.
     pub fn reach(&mut self, end: u64, time: BootNanos) -> Option<Piece<'static>> {
-        let piece = gap(self.next.unwrap_or(end.saturating_sub(1)), end, time)?;
+        let piece = gap(self.next.unwrap_or(end.saturating_sub(1)), end, time, false)?;
         self.next = Some(end);
         self.time = time;
         Some(piece)
@@ -91,8 +92,8 @@ impl Stream {
     }
 }
 
-fn gap(from: u64, to: u64, time: BootNanos) -> Option<Piece<'static>> {
-    (from < to).then(|| Piece { offset: from, time, turn_start: false, content: Content::Gap(to - from) })
+fn gap(from: u64, to: u64, time: BootNanos, lost: bool) -> Option<Piece<'static>> {
+    (from < to).then(|| Piece { offset: from, time, turn_start: false, content: Content::Gap { len: to - from, lost } })
 }
 
 /// The pieces of a chunk from `start` on: captured bytes, and the rest up to `end`.
@@ -100,8 +101,13 @@ fn content<'a>(chunk: &Chunk<'a>, start: u64, end: u64) -> [Option<Piece<'a>>; 2
     let captured = &chunk.bytes[..chunk.bytes.len().min((end - chunk.offset) as usize)];
     let bytes = captured.get((start - chunk.offset) as usize..).unwrap_or_default();
     let turn_start = chunk.turn_start && start == chunk.offset;
-    let seen =
-        Piece { offset: start, time: chunk.mark.time, turn_start, content: Content::Bytes { bytes, mark: chunk.mark } };
-    let rest = gap(start + bytes.len() as u64, end, chunk.mark.time);
-    if bytes.is_empty() { [None, rest.map(|piece| Piece { turn_start, ..piece })] } else { [Some(seen), rest] }
+    let seen = (!bytes.is_empty()).then_some(Piece {
+        offset: start,
+        time: chunk.mark.time,
+        turn_start,
+        content: Content::Bytes { bytes, mark: chunk.mark },
+    });
+    let rest = gap(start + bytes.len() as u64, end, chunk.mark.time, false)
+        .map(|rest| Piece { turn_start: turn_start && seen.is_none(), ..rest });
+    [seen, rest]
 }

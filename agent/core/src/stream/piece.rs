@@ -47,8 +47,13 @@ pub enum Content<'a> {
         /// Who moved them, and how.
         mark: &'a Mark,
     },
-    /// So many bytes moved and were not seen.
-    Gap(u64),
+    /// Bytes that moved and were not seen.
+    Gap {
+        /// How many.
+        len: u64,
+        /// Records of them were lost: turns may have begun in it unseen. Else they lie beyond the capture.
+        lost: bool,
+    },
 }
 
 impl<'a> Piece<'a> {
@@ -57,7 +62,7 @@ impl<'a> Piece<'a> {
     pub fn len(&self) -> u64 {
         match self.content {
             Content::Bytes { bytes, .. } => bytes.len() as u64,
-            Content::Gap(len) => len,
+            Content::Gap { len, .. } => len,
         }
     }
 
@@ -70,7 +75,13 @@ impl<'a> Piece<'a> {
     /// True if it holds no bytes.
     #[must_use]
     pub fn is_gap(&self) -> bool {
-        matches!(self.content, Content::Gap(_))
+        matches!(self.content, Content::Gap { .. })
+    }
+
+    /// True if it holds no bytes because records were lost.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.content, Content::Gap { lost: true, .. })
     }
 
     /// The bytes left in it, none in a gap.
@@ -78,7 +89,7 @@ impl<'a> Piece<'a> {
     pub fn bytes(&self) -> &'a [u8] {
         match self.content {
             Content::Bytes { bytes, .. } => bytes,
-            Content::Gap(_) => &[],
+            Content::Gap { .. } => &[],
         }
     }
 
@@ -92,7 +103,7 @@ impl<'a> Piece<'a> {
         self.turn_start = false;
         match &mut self.content {
             Content::Bytes { bytes, .. } => *bytes = &bytes[count as usize..],
-            Content::Gap(len) => *len -= count,
+            Content::Gap { len, .. } => *len -= count,
         }
     }
 }

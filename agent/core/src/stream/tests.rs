@@ -7,12 +7,14 @@ use super::*;
 enum Got {
     Bytes(u64, Vec<u8>, bool),
     Gap(u64, u64, bool),
+    Lost(u64, u64),
 }
 
 fn got(piece: Piece<'_>) -> Got {
     match piece.content {
         Content::Bytes { bytes, .. } => Got::Bytes(piece.offset, bytes.to_vec(), piece.turn_start),
-        Content::Gap(len) => Got::Gap(piece.offset, len, piece.turn_start),
+        Content::Gap { len, lost: true } => Got::Lost(piece.offset, len),
+        Content::Gap { len, lost: false } => Got::Gap(piece.offset, len, piece.turn_start),
     }
 }
 
@@ -49,7 +51,7 @@ fn the_first_chunk_says_where_the_stream_begins() {
 #[test]
 fn a_first_chunk_inside_a_turn_is_behind_a_gap() {
     let mut stream = Stream::default();
-    assert_eq!(more(&mut stream, 50, b"ab"), [Got::Gap(49, 1, false), bytes(50, b"ab")]);
+    assert_eq!(more(&mut stream, 50, b"ab"), [Got::Lost(49, 1), bytes(50, b"ab")]);
     assert_eq!(more(&mut Stream::default(), 0, b"ab"), [bytes(0, b"ab")]);
 }
 
@@ -76,9 +78,15 @@ fn a_jump_is_a_gap_of_the_time_before_it() {
     let mark = Mark { time: BootNanos(9), ..Mark::default() };
     let chunk = Chunk { offset: 150, len: 1, bytes: b"x", mark: &mark, turn_start: true };
     let pieces: Vec<_> = stream.push(&chunk).collect();
-    assert_eq!(pieces[0].content, Content::Gap(50));
+    assert_eq!((pieces[0].len(), pieces[0].is_lost()), (50, false));
     assert_eq!((pieces[0].time, pieces[0].turn_start), (BootNanos(7), false));
     assert_eq!((pieces[1].time, pieces[1].turn_start), (BootNanos(9), true));
+}
+
+#[test]
+fn a_jump_inside_a_turn_is_a_loss() {
+    let pieces = more(&mut at_100(), 150, b"x");
+    assert_eq!(pieces, [Got::Lost(100, 50), bytes(150, b"x")]);
 }
 
 #[test]
@@ -139,7 +147,7 @@ proptest! {
                         prop_assert_eq!(&bytes[..], &truth[start as usize..][..bytes.len()]);
                         (start, start + bytes.len() as u64)
                     }
-                    Got::Gap(start, len, _) => (start, start + len),
+                    Got::Gap(start, len, _) | Got::Lost(start, len) => (start, start + len),
                 };
                 prop_assert!(start < end);
                 prop_assert!(next.is_none_or(|next| next == start));

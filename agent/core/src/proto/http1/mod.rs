@@ -19,6 +19,7 @@ mod pair;
 mod parse;
 mod requests;
 mod responses;
+mod turns;
 mod types;
 mod witness;
 

@@ -12,6 +12,7 @@ use super::open::{Method, Open};
 use super::parse::Framing;
 use super::requests::{self, Asked, Requests};
 use super::responses::{self, Answered, Responses, Rest};
+use super::turns::Turns;
 use super::types::Losses;
 use super::witness::Witness;
 use crate::decode::Closing;
@@ -31,20 +32,17 @@ pub(super) struct Dialogue {
     open: VecDeque<Open>,
     /// Watches the response direction.
     witness: Witness,
-    /// Number of the request direction's turn.
-    turn: u32,
-    /// Turn in which the latest known request began.
-    latest: u32,
+    turns: Turns,
     /// In this turn a lost request direction may find its place again.
     may_begin: bool,
     /// The request whose body goes on.
     current: Option<HalfKey>,
-    /// The response direction's turn that answers this turn has begun.
-    answering: bool,
     /// A request was told: the verdict stands.
     asked: bool,
     /// A final response was seen.
     answered: bool,
+    /// An answer to CONNECT was missed: what follows may be anything.
+    tunnel: bool,
     losses: Losses,
 }
 
@@ -69,13 +67,12 @@ impl Dialogue {
             responses: if opening.first { Responses::in_place() } else { Responses::lost() },
             open: VecDeque::new(),
             witness: opening.witness,
-            turn: 1,
-            latest: 1,
+            turns: Turns::first(),
             may_begin: false,
             current: None,
-            answering: false,
             asked: false,
             answered: false,
+            tunnel: false,
             losses: Losses::default(),
         }
     }
@@ -97,66 +94,78 @@ impl Dialogue {
 
     /// Takes a piece of the request direction; `shed` if it is of a turn the kernel half shed.
     pub(super) fn request_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
-        if shed {
-            self.requests.shed();
-            self.losses.shed_turns += u64::from(piece.turn_start);
-        }
         if piece.turn_start {
-            self.turn += 1;
-            self.answering = false;
-            let tunnel = self.open.iter().any(|open| open.method == Method::Connect);
-            self.may_begin = self.witness.take().lets_request_begin() && !tunnel;
+            self.begin_request_turn(out);
         }
-        while !piece.is_empty() {
-            let before = piece;
-            let owner = self.current;
+        if shed {
+            self.losses.shed_turns += u64::from(piece.turn_start);
+            if self.requests.shed() {
+                self.begin_request(out);
+            }
+        }
+        while !piece.is_empty() && !self.tunnel {
+            let (before, in_body, in_head) = (piece.offset, self.requests.is_in_body(), self.requests.is_in_head());
             let said = self.requests.step(&mut piece, self.may_begin);
-            let flow = said.map_or(Flow::Continue, |said| self.on_request(said, &piece, out));
-            let moved = piece.offset - before.offset;
-            let turn = self.turn;
-            if let Some(open) = owner.or(self.current).and_then(|key| self.find(key)) {
-                open.note_request(&piece, moved, turn);
+            let moved = piece.offset - before;
+            // A request whose framing is lost may go on until the next one begins.
+            let goes_on = !in_head && said.is_none() && !self.requests.is_in_head();
+            if in_body || goes_on {
+                self.note_current(&piece, moved);
+            }
+            let followed = in_body && !matches!(said, Some(requests::Said::BodyLost));
+            let flow = said.map_or(Flow::Continue, |said| self.on_request(said, &piece, moved, out));
+            if piece.is_lost() && !followed {
+                self.turns.ask_unseen();
+                self.begin_request(out);
             }
             if flow != Flow::Continue {
                 return flow;
             }
         }
-        Flow::Continue
+        self.flow()
     }
 
     /// Takes a piece of the response direction; `shed` if it is of a turn the kernel half shed.
     pub(super) fn response_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
         self.witness.see(&piece, true);
-        self.answering |= piece.turn_start;
-        if self.open.is_empty()
-            && !piece.is_gap()
-            && let Some(said) = self.requests.answered()
-        {
-            let flow = self.on_request(said, &piece, out);
-            if flow != Flow::Continue {
-                return flow;
+        if piece.turn_start {
+            let told = self.turns.answer();
+            if !self.responses.is_in_place() {
+                self.answer_latest_turn(told, out);
             }
         }
-        while !piece.is_empty() {
+        while !piece.is_empty() && !self.tunnel {
             if shed && !self.responses.is_in_body() {
                 self.void_all(out);
             }
-            let answering = self.answering;
+            if self.open.is_empty()
+                && !piece.is_gap()
+                && let Some(said) = self.requests.answered()
+            {
+                let flow = self.on_request(said, &piece, 0, out);
+                if flow != Flow::Continue {
+                    return flow;
+                }
+            }
             let Some(open) = self.open.front_mut() else {
                 self.losses.unasked_responses += u64::from(piece.turn_start && !shed);
                 self.responses.give_up();
                 break;
             };
-            let before = piece;
+            let (before, in_body) = (piece.offset, self.responses.is_in_body());
             let limit = HTTP1_HEADS_BYTES_MAX - self.requests.held();
             let said = self.responses.step(&mut piece, limit);
-            open.note_response(&piece, piece.offset - before.offset, answering);
+            open.note_response(&piece, piece.offset - before, self.turns.is_answered());
+            let followed = in_body && !matches!(said, Some(responses::Said::BodyLost));
+            if piece.is_lost() && !followed {
+                self.turns.answer_unseen();
+            }
             let flow = said.map_or(Flow::Continue, |said| self.on_response(said, &piece, out));
             if flow != Flow::Continue {
                 return flow;
             }
         }
-        Flow::Continue
+        self.flow()
     }
 
     /// A direction or the connection is over.
@@ -190,14 +199,48 @@ impl Dialogue {
         Flow::Over
     }
 
-    fn on_request(&mut self, said: requests::Said, piece: &Piece<'_>, out: &mut Vec<Update>) -> Flow {
+    /// A turn of the request direction begins.
+    fn begin_request_turn(&mut self, out: &mut Vec<Update>) {
+        // Without a turn of the other direction before it, that turn was lost. It was an interim response at most where
+        // a body goes on, else an answer.
+        let missed = !self.turns.ask() && self.responses.miss_turn();
+        self.losses.unseen_heads += u64::from(missed);
+        if missed && !self.requests.is_in_body() {
+            self.begin_request(out);
+        }
+        let connecting = self.open.iter().any(|open| open.method == Method::Connect);
+        self.may_begin = self.witness.take().lets_request_begin() && !connecting;
+    }
+
+    /// A turn of the response direction begins that lost its place: it answers the latest turn of the other one, `told`
+    /// or not, and nothing before it.
+    fn answer_latest_turn(&mut self, told: bool, out: &mut Vec<Update>) {
+        if !told {
+            self.losses.unseen_heads += 1;
+            self.turns.ask_unseen();
+            self.turns.answer_unseen();
+        }
+        self.turns.begin_request();
+        self.end_earlier_turns(out);
+    }
+
+    /// A request begins in this turn, seen or not.
+    fn begin_request(&mut self, out: &mut Vec<Update>) {
+        self.current = None;
+        self.turns.begin_request();
+        self.end_earlier_turns(out);
+    }
+
+    const fn flow(&self) -> Flow {
+        if self.tunnel { Flow::Over } else { Flow::Continue }
+    }
+
+    /// The request direction said something, by `moved` bytes up to where `piece` goes on.
+    fn on_request(&mut self, said: requests::Said, piece: &Piece<'_>, moved: u64, out: &mut Vec<Update>) -> Flow {
         use requests::Said;
         match said {
-            Said::Line => {
-                self.latest = self.turn;
-                self.end_earlier_turns(out);
-            }
-            Said::Head(asked) => self.on_asked(*asked, out),
+            Said::Line => self.begin_request(out),
+            Said::Head(asked) => self.on_asked(*asked, piece, moved, out),
             Said::BodyEnd(bytes) => {
                 let current = self.current.take();
                 if let Some(open) = current.and_then(|key| self.find(key)) {
@@ -208,9 +251,7 @@ impl Dialogue {
             Said::BodyLost => self.losses.lost_framings += 1,
             Said::Unseen => {
                 self.losses.unseen_heads += 1;
-                self.current = None;
-                self.latest = self.turn;
-                self.end_earlier_turns(out);
+                self.begin_request(out);
             }
             Said::Malformed if !self.asked => return Flow::NotHttp,
             Said::Malformed => self.losses.malformed_heads += 1,
@@ -218,7 +259,7 @@ impl Dialogue {
         Flow::Continue
     }
 
-    fn on_asked(&mut self, asked: Asked, out: &mut Vec<Update>) {
+    fn on_asked(&mut self, asked: Asked, piece: &Piece<'_>, moved: u64, out: &mut Vec<Update>) {
         let start = asked.start;
         let key = HalfKey { cookie: self.cookie, offset: start.offset };
         if self.open.len() == HTTP1_OPEN_EXCHANGES_MAX {
@@ -232,7 +273,9 @@ impl Dialogue {
         self.losses.cut_heads += u64::from(asked.cut);
         let unframed = matches!(asked.head.framing, Framing::Coded | Framing::Invalid);
         self.losses.lost_framings += u64::from(unframed && !asked.cut);
-        self.open.push_back(Open::new(key, &asked, self.turn));
+        let mut open = Open::new(key, &asked, self.turns.asked());
+        open.note_request(piece, moved, self.turns.asked());
+        self.open.push_back(open);
         let head = asked.head;
         out.push(Update::Request(Box::new(Request {
             key,
@@ -264,6 +307,10 @@ impl Dialogue {
             }
             Said::Unseen => {
                 self.losses.unseen_heads += 1;
+                // The turn that answers the latest one has begun in the gap, if not before it.
+                if self.open.front().is_none_or(|open| open.turn == self.turns.asked()) {
+                    self.turns.answer_unseen();
+                }
                 self.end_earlier_turns(out);
             }
             Said::NoHead => self.end_earlier_turns(out),
@@ -347,9 +394,14 @@ impl Dialogue {
     /// oldest one was answered by what came, and how many more were is not known.
     fn end_earlier_turns(&mut self, out: &mut Vec<Update>) {
         while let Some(open) = self.open.front()
-            && open.turn < self.latest
+            && self.turns.is_past(open.turn)
             && !self.responses.is_in_place()
         {
+            if open.method == Method::Connect {
+                self.tunnel = true;
+                self.void_all(out);
+                return;
+            }
             let outcome = if open.answered { Outcome::Complete } else { Outcome::Void };
             self.finish(outcome, out);
             self.responses.give_up();
@@ -378,6 +430,13 @@ impl Dialogue {
     fn set_body_bytes(&mut self, bytes: Option<u64>) {
         if let Some(open) = self.open.front_mut() {
             open.response_body_bytes = bytes;
+        }
+    }
+
+    fn note_current(&mut self, piece: &Piece<'_>, moved: u64) {
+        let turn = self.turns.asked();
+        if let Some(open) = self.current.and_then(|key| self.find(key)) {
+            open.note_request(piece, moved, turn);
         }
     }
 

@@ -74,6 +74,16 @@ impl Requests {
         }
     }
 
+    /// True inside a body whose end is known or will be.
+    pub(super) const fn is_in_body(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
+    /// True where a head is read, or looked for.
+    pub(super) const fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Head(_))
+    }
+
     /// Takes from `piece` up to the next thing worth saying; none once it is used up. `may_begin` says that a request
     /// may begin where a turn does.
     pub(super) fn step(&mut self, piece: &mut Piece<'_>, may_begin: bool) -> Option<Said> {
@@ -128,13 +138,13 @@ impl Requests {
         }
     }
 
-    /// Drops what is known of an unfinished head: its turn is void.
-    pub(super) fn shed(&mut self) {
-        if let State::Head(head) = &self.state
-            && head.start().is_some()
-        {
+    /// Drops an unfinished head, since its turn is void; true if there was one.
+    pub(super) fn shed(&mut self) -> bool {
+        let drops = matches!(&self.state, State::Head(head) if head.start().is_some());
+        if drops {
             self.state = State::Lost;
         }
+        drops
     }
 
     /// Gives up until a turn begins.

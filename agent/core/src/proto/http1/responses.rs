@@ -121,6 +121,19 @@ impl Responses {
         self.state = State::Lost;
     }
 
+    /// A whole turn of this direction was missed. Gives up if a response was about to begin in it; true if that is
+    /// so, or may be.
+    pub(super) fn miss_turn(&mut self) -> bool {
+        match &self.state {
+            State::Head(head) | State::MaybeHead(head) if head.start().is_some() => false,
+            State::Body(_) | State::Rest(_) => false,
+            State::Head(_) | State::MaybeHead(_) | State::Lost => {
+                self.give_up();
+                true
+            }
+        }
+    }
+
     /// Takes from `piece` up to the next thing worth saying; none once it is used up. A head holds `limit` bytes at
     /// most.
     pub(super) fn step(&mut self, piece: &mut Piece<'_>, limit: usize) -> Option<Said> {

@@ -74,7 +74,7 @@ impl Witness {
             self.after_other = after_other;
         }
         match piece.content {
-            Content::Gap(_) => self.miss(),
+            Content::Gap { .. } => self.miss(),
             Content::Bytes { bytes, .. } => {
                 if self.evidence == Evidence::None && matches!(self.reading, Reading::Done) {
                     self.evidence = Evidence::Bytes;

@@ -217,7 +217,7 @@ fn pipelined_responses_in_a_gap_end_when_the_next_turn_begins() {
 fn a_lost_response_record_does_not_give_its_request_the_next_answer() {
     let mut talk = Talk::client_end();
     talk.client(GET).lost(Side::Server, 300).client(ask("GET /b", "")).server(OK);
-    assert_eq!(talk.told(), ["GET /a @0 t10", "GET /b @28 t30", "void @0 t10", "200 @28 t40", "complete @28 t40",]);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "void @0 t10", "GET /b @28 t30", "200 @28 t40", "complete @28 t40",]);
 }
 
 #[test]
@@ -243,6 +243,14 @@ fn a_lost_request_record_is_found_out_and_its_answer_given_to_nobody() {
             "complete @56 t60",
         ]
     );
+}
+
+#[test]
+fn a_lost_request_record_ends_a_body_that_waited_for_the_next_turn() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).server_cut(answer(200, CHUNKED), 400).lost(Side::Client, 28).server(OK);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20"]);
+    assert_eq!(talk.http.take_losses().unseen_heads, 1);
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn a_shed_turn_in_an_exchange_voids_it() {
     let mut talk = Talk::server_end();
     talk.client(ask("POST /p", "Content-Length: 500\r\n")).server(answer(100, ""));
     talk.shed(Side::Client, 500).shed(Side::Server, 40).client(GET).server(OK);
-    assert_eq!(talk.told(), ["POST /p @0 t10", "void @0 t40", "GET /a @550 t50", "200 @550 t60", "complete @550 t60",]);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "void @0 t30", "GET /a @550 t50", "200 @550 t60", "complete @550 t60",]);
 }
 
 #[test]
@@ -291,4 +299,34 @@ fn a_response_in_flight_when_a_turn_is_shed_is_counted_to_its_end() {
     talk.client(GET).server_cut(answer(200, "Content-Length: 900\r\n"), 100).lost(Side::Server, 800);
     talk.shed(Side::Client, 500).shed(Side::Server, 40).client(GET);
     assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /a @528 t60"]);
+}
+
+#[test]
+fn a_loss_inside_a_framed_body_costs_nothing() {
+    let mut talk = Talk::server_end();
+    talk.client(ask("POST /p", "Content-Length: 60\r\n")).lost(Side::Client, 60).client(ask("GET /b", ""));
+    talk.server([OK, OK].concat());
+    assert_eq!(
+        talk.told(),
+        ["POST /p @0 t10", "GET /b @109 t30", "200 @0 t40", "complete @0 t40", "200 @109 t40", "complete @109 t40"]
+    );
+}
+
+#[test]
+fn a_turn_whose_first_record_was_lost_takes_no_answer_to_the_turn_before() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).server(OK).client(ask("GET /b", "")).lost(Side::Server, 9).server(b"rest");
+    talk.lost(Side::Client, 9).client(b"GET /c").server(answer(404, "Content-Length: 0\r\n"));
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /b @28 t30", "void @28 t50"]);
+}
+
+#[test]
+fn an_unfinished_head_is_ended_by_its_answer_behind_another_answer() {
+    let mut talk = Talk::server_end();
+    talk.client([GET, b"GET /slow HTTP/1.1\r\nHos"].concat());
+    talk.server([OK, &answer(408, "Content-Length: 0\r\n")].concat());
+    assert_eq!(
+        talk.told(),
+        ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /slow @28 t10", "408 @28 t20", "complete @28 t20"]
+    );
 }

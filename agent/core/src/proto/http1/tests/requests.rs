@@ -83,7 +83,7 @@ fn a_body_of_known_length_is_skipped_whatever_it_holds() {
     let mut talk = Talk::server_end();
     let post = ask("POST /p", &format!("Content-Length: {}\r\n", GET.len() * 2));
     talk.client(post).client(GET).client(GET).server(OK).client(GET);
-    assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40", "GET /a @104 t50",]);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40", "GET /a @105 t50",]);
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn a_chunked_body_is_followed_through_extensions_and_trailers() {
     let requests = talk.updates.clone();
     assert_eq!(
         talk.told(),
-        ["POST /p @0 t10", "GET /a @122 t30", "200 @0 t40", "complete @0 t40", "200 @122 t50", "complete @122 t50",]
+        ["POST /p @0 t10", "GET /a @124 t30", "200 @0 t40", "complete @0 t40", "200 @124 t50", "complete @124 t50",]
     );
     let Update::Request(post) = &requests[0] else { panic!("no request") };
     assert_eq!(post.context.request_id, None);
     let Update::End(end) = &requests[3] else { panic!("no end") };
-    assert_eq!((end.request_body_bytes, end.request_end), (Some(15), 1122));
+    assert_eq!((end.request_body_bytes, end.request_end), (Some(15), 1124));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn chunk_lines_may_be_split_anywhere() {
         talk.client([*byte]);
     }
     talk.client(GET);
-    assert_eq!(talk.told(), ["POST /p @0 t10", "GET /a @80 t280"]);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "GET /a @83 t280"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn a_body_after_100_continue_is_no_request_though_it_begins_a_turn_like_one() {
     let mut talk = Talk::server_end();
     let post = ask("POST /p", &format!("Expect: 100-continue\r\nContent-Length: {}\r\n", GET.len()));
     talk.client(post).server(answer(100, "")).client(GET).server(OK).client(GET);
-    assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40", "GET /a @96 t50",]);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40", "GET /a @99 t50",]);
 }
 
 #[test]
