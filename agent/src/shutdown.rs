@@ -3,9 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time from the request to the end of flushing. Kubernetes kills after 30 s and an operator's patience ends sooner;
-/// what is not exported by then is dropped and counted.
-pub const FLUSH_MAX: Duration = Duration::from_secs(8);
+/// Time from the request to the end of flushing. With two seconds for a traced command to end, and one to spare, a
+/// signal ends the agent within ten; what is not exported by then is dropped and counted.
+pub const FLUSH_MAX: Duration = Duration::from_secs(7);
 
 /// A request to finish, shared by all threads; clones are the same request.
 #[derive(Clone, Debug, Default)]

@@ -62,6 +62,8 @@ impl Targets {
 /// Where spans go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exporter {
+    /// As OpenTelemetry's variables say: to a collector if they name one, else to standard output.
+    Unspecified,
     /// To a collector, as the `OTEL_EXPORTER_OTLP_*` variables say.
     Otlp,
     /// To standard output, as a waterfall.
@@ -81,13 +83,12 @@ pub struct Limits {
 
 impl Config {
     /// Merges and checks. `given` are flags and environment, which each win over what `file` says on the same matter; a
-    /// list that is given replaces the file's. `otlp_endpoint`: the environment names a collector, so that spans go
-    /// there unless told otherwise.
+    /// list that is given replaces the file's.
     ///
     /// # Errors
     /// When a value is out of its range, a pattern is none, or an output is missing or has no use; the error names the
     /// key or flag.
-    pub fn new(given: Settings, file: Settings, otlp_endpoint: bool) -> Result<Self, Error> {
+    pub fn new(given: Settings, file: Settings) -> Result<Self, Error> {
         let exporter = match exporter(&given)?.or(exporter(&file)?) {
             Some((ExporterKind::Otlp, _)) => Exporter::Otlp,
             Some((ExporterKind::Console, _)) => Exporter::Console,
@@ -95,8 +96,7 @@ impl Config {
                 let output = output.or(given.output).or(file.output);
                 Exporter::File(output.ok_or(Error::NoOutput)?)
             }
-            None if otlp_endpoint => Exporter::Otlp,
-            None => Exporter::Console,
+            None => Exporter::Unspecified,
         };
         let ring_bytes = given.ring_bytes.or(file.ring_bytes).unwrap_or(RING_BYTES);
         if !ring_bytes.is_power_of_two() || !(64 << 10..=1 << 30).contains(&ring_bytes) {

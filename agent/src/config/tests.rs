@@ -1,7 +1,7 @@
 use super::*;
 
 fn merged(given: Settings, file: Settings) -> Result<Config, Error> {
-    Config::new(given, file, false)
+    Config::new(given, file)
 }
 
 fn refused(given: Settings) -> String {
@@ -9,23 +9,15 @@ fn refused(given: Settings) -> String {
 }
 
 #[test]
-fn defaults_trace_everything_to_the_console() {
+fn defaults_trace_everything_and_leave_the_exporter_to_the_environment() {
     let config = merged(Settings::default(), Settings::default()).expect("valid");
     assert!(config.targets.is_everything());
     assert!(config.exclude_paths.is_empty());
-    assert_eq!(config.exporter, Exporter::Console);
+    assert_eq!(config.exporter, Exporter::Unspecified);
     assert_eq!(config.log_level, LogLevel::Info);
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.limits.ring_bytes, RING_BYTES);
     assert!(!config.second);
-}
-
-#[test]
-fn a_collector_in_the_environment_is_used_unless_told_otherwise() {
-    let with = |given| Config::new(given, Settings::default(), true).expect("valid").exporter;
-    assert_eq!(with(Settings::default()), Exporter::Otlp);
-    let console = Settings { exporter: Some(ExporterKind::Console), ..Settings::default() };
-    assert_eq!(with(console), Exporter::Console);
 }
 
 #[test]

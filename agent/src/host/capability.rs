@@ -75,6 +75,9 @@ impl Capability {
 pub struct Capabilities(u64);
 
 impl Capabilities {
+    /// Every capability there is.
+    pub const ALL: Self = Self(u64::MAX);
+
     /// Whether the set holds it. `CAP_SYS_ADMIN` includes `CAP_BPF` and `CAP_PERFMON`, as in the kernel.
     #[must_use]
     pub fn has(self, capability: Capability) -> bool {

@@ -56,8 +56,13 @@ pub(super) const SCANNED_PROCESSES_MAX: usize = 65_536;
 /// Network namespaces whose listeners are read: one per pod. Beyond: their old connections have no role until seen.
 pub(super) const NAMESPACES_MAX: usize = 4096;
 
-/// Descriptors looked at when the owner of a listening socket is searched: servers open them early. Beyond: not found.
-pub(super) const DESCRIPTORS_MAX: usize = 16_384;
+/// Listeners known, over all network namespaces: far more than hosts have, and as many as may delay the start. Beyond:
+/// those of the youngest processes' namespaces are not known.
+pub(super) const LISTENERS_MAX: usize = 65_536;
+
+/// Descriptors looked at when the owner of a listening socket is searched: servers open them early, and they are looked
+/// at in order of their numbers. Beyond: not found.
+pub(super) const DESCRIPTORS_MAX: usize = 1024;
 
 /// How long one read of a process's own memory may take. The kernel takes that process's memory lock for it, which a
 /// process stuck on a dead file server holds. At the limit: named without its command line and environment.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{NAMESPACES_MAX, SOCKET_TABLE_BYTES_MAX};
+use super::limits::{LISTENERS_MAX, NAMESPACES_MAX, SOCKET_TABLE_BYTES_MAX};
 use super::proc::{Proc, ProcessDir};
 
 /// A port that is listened on.
@@ -26,8 +26,11 @@ pub(super) fn all(proc: &Proc) -> BTreeMap<Listener, Vec<u64>> {
         let Some(netns) = process.namespace("net") else {
             continue;
         };
-        if namespaces.len() >= NAMESPACES_MAX || namespaces.contains(&netns) {
+        if namespaces.contains(&netns) {
             continue;
+        }
+        if namespaces.len() >= NAMESPACES_MAX || listeners.len() >= LISTENERS_MAX {
+            break;
         }
         let Some(found) = of_namespace(&process) else {
             continue;

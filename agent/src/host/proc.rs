@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags};
 
 use super::limits::{LINE_BYTES_MAX, LINK_BYTES_MAX, SCANNED_PROCESSES_MAX};
 
@@ -171,15 +171,6 @@ fn names(dir: &OwnedFd, path: &str, cap: usize) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether two paths lead to the same file, links followed.
-pub(super) fn same_file(a: &ProcessDir, b: &ProcessDir, path: &str) -> bool {
-    let identity = |dir: &ProcessDir| {
-        let stat = rustix::fs::statat(&dir.fd, path, AtFlags::empty()).ok()?;
-        Some((stat.st_dev, stat.st_ino))
-    };
-    identity(a).is_some_and(|found| identity(b) == Some(found))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +221,6 @@ mod tests {
         let dir = proc.process(own).expect("pinned");
         assert!(dir.namespace("net").is_some());
         assert!(!dir.stat().expect("stat").kernel);
-        assert!(same_file(&dir, &dir, "exe"));
     }
 
     #[test]

@@ -121,7 +121,7 @@ mod tests {
     use crate::config::{Config, Settings};
 
     fn targets(settings: Settings) -> Targets {
-        Config::new(settings, Settings::default(), false).expect("valid").targets
+        Config::new(settings, Settings::default()).expect("valid").targets
     }
 
     /// Starts a child of this process that waits for the end of its input.

@@ -17,7 +17,7 @@ use super::limits::{
 };
 use super::listeners::{self, Listener};
 use super::memory::MemoryReader;
-use super::proc::{Proc, ProcessDir, Stat, same_file};
+use super::proc::{Proc, ProcessDir, Stat};
 use super::resource::{self, Life};
 use super::service::{self, Source};
 use super::text::{base_name, clean};
@@ -219,7 +219,10 @@ impl Host {
         }
         let parent = self.proc.process(stat.parent).ok()?;
         let parent_stat = parent.stat()?;
-        let speaks = same_file(dir, &parent, "exe")
+        // The paths, not the files behind them: a look at a file on a dead server would never return.
+        let executable = dir.link("exe").ok();
+        let speaks = executable.is_some()
+            && executable == parent.link("exe").ok()
             && (source == Source::Interpreter || (stat.stack.is_some() && stat.stack == parent_stat.stack));
         speaks.then(|| (Arc::new(parent), parent_stat))
     }

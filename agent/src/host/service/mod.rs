@@ -38,7 +38,7 @@ pub(super) fn name(executable: &str, cmdline: &[u8]) -> Name {
     let runtime = runtime::find(own);
     let rest = arguments.get(1..).unwrap_or_default();
 
-    let (text, source) = match (title::of(&arguments), runtime) {
+    let (text, source) = match (title::of(&arguments, runtime), runtime) {
         (Some(title), Some(_)) => (title::program(title).to_owned(), Source::Title),
         (Some(_), None) => (own.to_owned(), Source::Title),
         (None, Some(runtime)) => match runtime.program(rest) {

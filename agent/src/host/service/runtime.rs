@@ -93,6 +93,8 @@ impl Runtime {
     pub(super) fn program(&self, arguments: &[String]) -> Option<String> {
         let (target, rest) = self.target(arguments)?;
         let name = match target {
+            // Text that came through a descriptor, as a shell's `<(...)` does.
+            Target::File(path) if path.starts_with("/dev/fd/") || path.starts_with("/proc/") => return None,
             Target::File(path) if path.ends_with(".jar") => unversioned(stem(path)),
             Target::File(path) => folder_if_generic(path),
             // Java: `module/package.Class`, `package.Class`.

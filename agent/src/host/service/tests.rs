@@ -79,6 +79,7 @@ fn titles_name_the_program() {
         ("/usr/bin/ruby3.1", "puma: cluster worker 0: 4711 [shop]", "shop"),
         ("/usr/bin/ruby3.1", "puma 6.4.0 (tcp://0.0.0.0:3000) [shop]", "shop"),
         ("/usr/lib/postgresql/15/bin/postgres", "postgres: checkpointer ", "postgres"),
+        ("/usr/bin/node", "cart-server", "cart-server"),
         ("/usr/sbin/php-fpm8.2", "php-fpm: pool www", "php-fpm8.2"),
     ] {
         let expected = Name { text: expected.into(), source: Source::Title };
@@ -97,6 +98,9 @@ fn program_text_has_no_name_of_its_own() {
         (PYTHON, &[]),
         ("/usr/bin/node", &["node", "-e", "1"]),
         ("/usr/bin/dash", &["sh", "-c", "exec cart"]),
+        ("/usr/bin/bash", &["-bash"]),
+        ("/usr/bin/bash", &["bash", "/dev/fd/63"]),
+        ("/usr/bin/bash", &["bash", "/proc/self/fd/3"]),
         ("/usr/lib/jvm/17/bin/java", &["java", "@options"]),
     ] {
         let name = named(executable, arguments);

@@ -1,13 +1,19 @@
 //! Titles that processes write over their command line (`setproctitle`).
 
 use super::application;
+use super::runtime::{self, Runtime};
 
-/// The title, if the command line is one: a single string of several words. A path with blanks in it is none.
-pub(super) fn of(arguments: &[String]) -> Option<&str> {
-    match arguments {
-        [only] if only.contains(' ') && !only.starts_with('/') => Some(only),
-        _ => None,
-    }
+/// The title, if the command line is one: a single string of several words, or of one that is not the interpreter's
+/// name where there is an interpreter. A path is none.
+pub(super) fn of<'a>(arguments: &'a [String], runtime: Option<&Runtime>) -> Option<&'a str> {
+    let [only] = arguments else {
+        return None;
+    };
+    // Login shells call themselves `-bash`.
+    let is_path = only.starts_with(['/', '.', '-']);
+    let several = only.contains(' ');
+    let renamed = runtime.is_some() && runtime::find(only).is_none();
+    (!is_path && !only.is_empty() && (several || renamed)).then_some(only)
 }
 
 /// The program a title names: of `gunicorn: worker [shop.wsgi:app]` and `puma 6.4.0 (tcp://0.0.0.0:80) [shop]` what
