@@ -1,4 +1,7 @@
 //! The `tracemend` command.
-fn main() {
-    println!("{:#?}", tracemend::attach::probe());
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracemend::cli::run()
 }
