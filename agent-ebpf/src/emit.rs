@@ -105,13 +105,26 @@ fn output(shard: u64, data: *const c_void, size: u64) -> bool {
     result == 0
 }
 
-/// True if the ring is more than half full and the process has used up its budget of the current window: its next turn
-/// is to be shed.
+/// What is to become of a turn that begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is told.
+    Told,
+    /// It is shed, and one record says so.
+    Shed,
+    /// It is shed in silence: the ring has no room for its record either.
+    Silent,
+}
+
+/// Admits a turn, unless its ring is more than half full and its process has used up its share of the current window.
+/// The share shrinks with the room that is left, so that a flood throttles itself before the ring is full, and a process
+/// that sends little is told to the last.
 #[inline(never)]
-pub fn over_budget(shard: u64, tgid: u32, bytes: u32) -> bool {
+pub fn admit(shard: u64, tgid: u32, bytes: u32) -> Admission {
     let filled = fill(ring(shard));
-    if filled < u64::from(setting!(ring_bytes)) / 4 {
-        return false;
+    let size = u64::from(setting!(ring_bytes));
+    if filled < size / 4 {
+        return Admission::Told;
     }
     let time = now();
     let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) else {
@@ -119,14 +132,19 @@ pub fn over_budget(shard: u64, tgid: u32, bytes: u32) -> bool {
         if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
             count(loss::PROCESSES_FULL, 1);
         }
-        return false;
+        return Admission::Told;
     };
     if time - process.window > WINDOW_NS {
         process.window = time;
         process.window_bytes = 0;
     }
-    process.window_bytes += u64::from(bytes);
-    filled > u64::from(setting!(ring_bytes)) / 2 && process.window_bytes > u64::from(setting!(process_budget_bytes))
+    let room = size.saturating_sub(filled);
+    let share = u64::from(setting!(process_budget_bytes)) * (room >> 8) / (size >> 9);
+    if filled <= size / 2 || process.window_bytes <= share {
+        process.window_bytes += u64::from(bytes);
+        return Admission::Told;
+    }
+    if filled > size / 4 * 3 { Admission::Silent } else { Admission::Shed }
 }
 
 #[inline(always)]

@@ -125,7 +125,7 @@ pub struct Connection {
     pub announced: u8,
     /// Direction of the last bytes plus one, 0 before any.
     pub last: u8,
-    /// The current exchange's turns are shed.
+    /// The current exchange is shed: 1 with a record that says so, 2 in silence.
     pub shed: u8,
     /// The end was told: a FIN was sent, or an error or EOF seen (bits of `1 << end`).
     pub ended: u8,

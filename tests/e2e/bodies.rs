@@ -17,24 +17,14 @@ const PAUSE: Duration = Duration::from_millis(8);
 /// Both spans of the exchange lie between the times.
 fn last_until(spans: &[Span], path: &str, start_ns: u64, end_ns: u64) -> Result<()> {
     for kind in [Kind::Client, Kind::Server] {
-        let span = spans
-            .iter()
-            .find(|span| span.kind == kind && span.path() == path)
-            .context("a span")?;
-        ensure!(
-            span.end_ns - span.start_ns > 500_000_000,
-            "{kind:?} span of {path} is too short"
-        );
+        let span = spans.iter().find(|span| span.kind == kind && span.path() == path).context("a span")?;
+        ensure!(span.end_ns - span.start_ns > 500_000_000, "{kind:?} span of {path} is too short");
         ensure!(
             near(span.start_ns, start_ns),
             "{kind:?} span of {path} starts off by {} ns",
             span.start_ns.abs_diff(start_ns)
         );
-        ensure!(
-            near(span.end_ns, end_ns),
-            "{kind:?} span of {path} ends off by {} ns",
-            span.end_ns.abs_diff(end_ns)
-        );
+        ensure!(near(span.end_ns, end_ns), "{kind:?} span of {path} ends off by {} ns", span.end_ns.abs_diff(end_ns));
     }
     Ok(())
 }
@@ -55,9 +45,8 @@ fn spans_of_large_bodies_end_with_the_last_byte_in_both_directions() -> Result<(
     dialogue.answer(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes())?;
     let downloaded = dialogue.answer_in_pieces(&pieces, PAUSE)?;
 
-    let upload = dialogue.ask(
-        format!("POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n").as_bytes(),
-    )?;
+    let upload =
+        dialogue.ask(format!("POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n").as_bytes())?;
     dialogue.ask_in_pieces(&pieces, PAUSE)?;
     let uploaded = dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
 

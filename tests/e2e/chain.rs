@@ -30,20 +30,11 @@ impl Chain {
         let backend = workload::backend(scene, &end)?;
         let (application, upstream) = match middle {
             // gunicorn's sync workers close after each answer.
-            Middle::Gunicorn => (
-                workload::gunicorn(scene, &between, &end, 2, forward)?,
-                Upstream::PerRequest,
-            ),
-            Middle::Asyncio => (
-                workload::asyncio(scene, &between, &end, forward)?,
-                Upstream::KeptAlive,
-            ),
+            Middle::Gunicorn => (workload::gunicorn(scene, &between, &end, 2, forward)?, Upstream::PerRequest),
+            Middle::Asyncio => (workload::asyncio(scene, &between, &end, forward)?, Upstream::KeptAlive),
         };
         let nginx = workload::nginx(scene, &front, &between, upstream)?;
-        Ok(Self {
-            front,
-            programs: vec![backend, application, nginx],
-        })
+        Ok(Self { front, programs: vec![backend, application, nginx] })
     }
 
     fn traced(&self, agent: Builder) -> Builder {
@@ -51,10 +42,7 @@ impl Chain {
     }
 
     fn load(&self, ids: &str, requests: usize) -> Load {
-        Load {
-            connections: 32,
-            ..Load::new(&self.front, ids, requests)
-        }
+        Load { connections: 32, ..Load::new(&self.front, ids, requests) }
     }
 }
 
@@ -65,15 +53,9 @@ fn drive(test: &str, middle: Middle, forward: Forward, requests: usize) -> Resul
     };
     let chain = Chain::start(&scene, middle, forward)?;
     let agent = chain.traced(Builder::new(&scene)).start()?;
-    let sent = Load {
-        contexts: forward == Forward::Traceparent,
-        ..chain.load("r", requests)
-    }
-    .run()?;
+    let sent = Load { contexts: forward == Forward::Traceparent, ..chain.load("r", requests) }.run()?;
     let stopped = agent.stop()?;
-    let score = Truth::new(scene.truth()?)
-        .driven(&sent)
-        .judge(&stopped.spans)?;
+    let score = Truth::new(scene.truth()?).driven(&sent).judge(&stopped.spans)?;
     println!("{score}losses {:?}", stopped.losses);
     assert_eq!(score.exchanges, 3 * requests);
     score.whole()?;
@@ -84,8 +66,7 @@ fn drive(test: &str, middle: Middle, forward: Forward, requests: usize) -> Resul
 #[test]
 fn gunicorn_with_contexts_has_every_parent_right() -> Result<()> {
     let test = "gunicorn_with_contexts_has_every_parent_right";
-    drive(test, Middle::Gunicorn, Forward::Traceparent, 5000)?
-        .map_or(Ok(()), |score| score.all_right())
+    drive(test, Middle::Gunicorn, Forward::Traceparent, 5000)?.map_or(Ok(()), |score| score.all_right())
 }
 
 /// Only what the kernel knows can link these.
@@ -98,8 +79,7 @@ fn gunicorn_without_contexts_has_every_parent_right() -> Result<()> {
 #[test]
 fn asyncio_with_contexts_has_every_parent_right() -> Result<()> {
     let test = "asyncio_with_contexts_has_every_parent_right";
-    drive(test, Middle::Asyncio, Forward::Traceparent, 5000)?
-        .map_or(Ok(()), |score| score.all_right())
+    drive(test, Middle::Asyncio, Forward::Traceparent, 5000)?.map_or(Ok(()), |score| score.all_right())
 }
 
 #[test]
@@ -124,55 +104,32 @@ fn gunicorn_and_asyncio_under_one_interpreter_do_not_disturb_each_other() -> Res
         (sync_load.run(), other.join().expect("no driver panics"))
     });
     let stopped = agent.stop()?;
-    let truth = Truth::new(scene.truth()?)
-        .driven(&sync_sent?)
-        .driven(&looped_sent?);
+    let truth = Truth::new(scene.truth()?).driven(&sync_sent?).driven(&looped_sent?);
     let whole = truth.judge(&stopped.spans)?;
     println!("{whole}losses {:?}", stopped.losses);
     whole.whole()?;
     whole.none_wrong()?;
     // The other chain's spans are extra to each part, so only links are judged here.
     let sync_score = truth.only("s").judge(&stopped.spans)?;
-    assert_eq!(
-        (sync_score.halves.right, sync_score.causes.right),
-        (3 * REQUESTS, 2 * REQUESTS),
-        "{sync_score}"
-    );
+    assert_eq!((sync_score.halves.right, sync_score.causes.right), (3 * REQUESTS, 2 * REQUESTS), "{sync_score}");
     Ok(())
 }
 
 #[test]
 fn unix_upstreams_have_every_parent_right() -> Result<()> {
-    let Some(scene) = Scene::open(
-        "unix_upstreams_have_every_parent_right",
-        &["nginx", "gunicorn"],
-    )?
-    else {
+    let Some(scene) = Scene::open("unix_upstreams_have_every_parent_right", &["nginx", "gunicorn"])? else {
         return Ok(());
     };
     let front = Target::ipv4()?;
-    let (between, end) = (
-        Target::Unix(scene.path("between.sock")),
-        Target::Unix(scene.path("end.sock")),
-    );
+    let (between, end) = (Target::Unix(scene.path("between.sock")), Target::Unix(scene.path("end.sock")));
     let backend = workload::backend(&scene, &end)?;
     // One worker: on unix sockets the scorer tells exchanges apart by process and time.
     let gunicorn = workload::gunicorn(&scene, &between, &end, 1, Forward::Nothing)?;
     let nginx = workload::nginx(&scene, &front, &between, Upstream::PerRequest)?;
-    let agent = Builder::new(&scene)
-        .tree(&backend)
-        .tree(&gunicorn)
-        .tree(&nginx)
-        .start()?;
-    let sent = Load {
-        connections: 8,
-        ..Load::new(&front, "r", 500)
-    }
-    .run()?;
+    let agent = Builder::new(&scene).tree(&backend).tree(&gunicorn).tree(&nginx).start()?;
+    let sent = Load { connections: 8, ..Load::new(&front, "r", 500) }.run()?;
     let stopped = agent.stop()?;
-    let score = Truth::new(scene.truth()?)
-        .driven(&sent)
-        .judge(&stopped.spans)?;
+    let score = Truth::new(scene.truth()?).driven(&sent).judge(&stopped.spans)?;
     println!("{score}losses {:?}", stopped.losses);
     score.all_right()
 }
@@ -188,15 +145,9 @@ fn pooled_upstream_connections_of_nginx_give_no_wrong_parent() -> Result<()> {
     let backend = workload::backend(&scene, &end)?;
     let nginx = workload::nginx(&scene, &front, &end, Upstream::KeptAlive)?;
     let agent = Builder::new(&scene).tree(&backend).tree(&nginx).start()?;
-    let sent = Load {
-        connections: 16,
-        ..Load::new(&front, "r", 1000)
-    }
-    .run()?;
+    let sent = Load { connections: 16, ..Load::new(&front, "r", 1000) }.run()?;
     let stopped = agent.stop()?;
-    let score = Truth::new(scene.truth()?)
-        .driven(&sent)
-        .judge(&stopped.spans)?;
+    let score = Truth::new(scene.truth()?).driven(&sent).judge(&stopped.spans)?;
     println!("{score}losses {:?}", stopped.losses);
     score.whole()?;
     score.none_wrong()

@@ -25,45 +25,23 @@ fn a_process_that_floods_the_ring_costs_only_itself() -> Result<()> {
     let quiet = workload::patterns(&scene, &front, &end)?;
     let mut flood = Command::new(env!("CARGO_BIN_EXE_flood"));
     let mut flood = Process::start("flood", flood.args(["4", &SECONDS.to_string()]))?;
-    let agent = Builder::new(&scene)
-        .tree(&backend)
-        .tree(&quiet)
-        .tree(&flood)
-        .start()?;
+    let agent = Builder::new(&scene).tree(&backend).tree(&quiet).tree(&flood).start()?;
     flood.tell("go")?;
     // Throughout the flood: 2 connections with 30 ms between their requests.
     let load = Load::new(&front, "r", REQUESTS);
-    let load = Load {
-        path: "/direct".to_owned(),
-        connections: 2,
-        pause: Duration::from_millis(30),
-        ..load
-    };
+    let load = Load { path: "/direct".to_owned(), connections: 2, pause: Duration::from_millis(30), ..load };
     let sent = load.run()?;
     let said = flood.says("done", Duration::from_secs(4 * SECONDS))?;
     let exchanges: usize = said.trim_start_matches("done ").parse().context(said)?;
     let stopped = agent.stop()?;
 
-    let (noise, traces): (Vec<_>, Vec<_>) = stopped
-        .spans
-        .into_iter()
-        .partition(|span| span.pid() == Some(flood.pid()));
+    let (noise, traces): (Vec<_>, Vec<_>) = stopped.spans.into_iter().partition(|span| span.pid() == Some(flood.pid()));
     let score = Truth::new(scene.truth()?).driven(&sent).judge(&traces)?;
-    println!(
-        "{score}flood: {exchanges} exchanges, {} spans, losses {:?}",
-        noise.len(),
-        stopped.losses
-    );
+    println!("{score}flood: {exchanges} exchanges, {} spans, losses {:?}", noise.len(), stopped.losses);
     score.all_right()?;
     assert_eq!(score.exchanges, 2 * REQUESTS);
-    assert!(
-        noise.len() < 2 * exchanges,
-        "the flood was none: all its exchanges were traced"
-    );
-    let dropped: u64 = ["ring_full", "shed"]
-        .iter()
-        .filter_map(|reason| stopped.losses.get(*reason))
-        .sum();
+    assert!(noise.len() < 2 * exchanges, "the flood was none: all its exchanges were traced");
+    let dropped: u64 = ["ring_full", "shed"].iter().filter_map(|reason| stopped.losses.get(*reason)).sum();
     assert!(dropped > 0, "lost without being counted");
     Ok(())
 }

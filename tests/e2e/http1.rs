@@ -34,10 +34,7 @@ impl Heard {
         stopped.spans.sort_by_key(|span| span.start_ns);
         let of = |kind, local: &str, peer: &str| {
             let spans = stopped.spans.iter();
-            spans
-                .filter(|span| span.kind == kind && span.local() == local && span.peer() == peer)
-                .cloned()
-                .collect()
+            spans.filter(|span| span.kind == kind && span.local() == local && span.peer() == peer).cloned().collect()
         };
         Ok(Some(Self {
             clients: of(Kind::Client, &client, &server),
@@ -49,16 +46,7 @@ impl Heard {
     /// Both ends were seen as exactly these exchanges, each server span below its client span.
     fn are(&self, exchanges: &[(&str, &str, i64)]) {
         let seen = |spans: &[Span]| -> Vec<_> {
-            spans
-                .iter()
-                .map(|span| {
-                    (
-                        span.method().to_owned(),
-                        span.path().to_owned(),
-                        span.status(),
-                    )
-                })
-                .collect()
+            spans.iter().map(|span| (span.method().to_owned(), span.path().to_owned(), span.status())).collect()
         };
         let expected: Vec<_> = exchanges
             .iter()
@@ -67,10 +55,7 @@ impl Heard {
         assert_eq!(seen(&self.servers), expected, "as the server saw it");
         assert_eq!(seen(&self.clients), expected, "as the client saw it");
         for (client, server) in self.clients.iter().zip(&self.servers) {
-            assert_eq!(
-                (&client.trace_id, Some(&client.span_id)),
-                (&server.trace_id, server.parent.as_ref())
-            );
+            assert_eq!((&client.trace_id, Some(&client.span_id)), (&server.trace_id, server.parent.as_ref()));
         }
         assert_eq!(self.stopped.spans.len(), 2 * exchanges.len(), "other spans");
     }
@@ -79,13 +64,16 @@ impl Heard {
 #[test]
 fn pipelined_requests_are_answered_in_turn() -> Result<()> {
     let heard = Heard::of("pipelined_requests_are_answered_in_turn", |dialogue| {
-        dialogue.ask(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\nHEAD /b HTTP/1.1\r\nhost: x\r\n\r\nGET /c HTTP/1.1\r\nhost: x\r\n\r\n")?;
-        dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\n")?;
+        dialogue.ask(
+            b"GET /a HTTP/1.1\r\nhost: x\r\n\r\nHEAD /b HTTP/1.1\r\nhost: x\r\n\r\nGET /c HTTP/1.1\r\nhost: x\r\n\r\n",
+        )?;
+        dialogue.answer(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\n",
+        )?;
         dialogue.answer(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")?;
         Ok(())
     })?;
-    heard
-        .inspect(|heard| heard.are(&[("GET", "/a", 200), ("HEAD", "/b", 404), ("GET", "/c", 500)]));
+    heard.inspect(|heard| heard.are(&[("GET", "/a", 200), ("HEAD", "/b", 404), ("GET", "/c", 500)]));
     Ok(())
 }
 
@@ -101,11 +89,8 @@ fn chunked_bodies_end_with_their_last_chunk() -> Result<()> {
             b"\r\n",
         ];
         dialogue.ask_in_pieces(&pieces, BETWEEN_PIECES)?;
-        let pieces: [&[u8]; 3] = [
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nyes\r\n",
-            b"3;x=y\r\nyes\r\n",
-            b"0\r\n\r\n",
-        ];
+        let pieces: [&[u8]; 3] =
+            [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nyes\r\n", b"3;x=y\r\nyes\r\n", b"0\r\n\r\n"];
         last = dialogue.answer_in_pieces(&pieces, pause)? - u64::try_from(pause.as_nanos())?;
         dialogue.ask(b"GET /after HTTP/1.1\r\nhost: x\r\n\r\n")?;
         dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
@@ -114,8 +99,7 @@ fn chunked_bodies_end_with_their_last_chunk() -> Result<()> {
     heard.inspect(|heard| {
         heard.are(&[("POST", "/chunks", 200), ("GET", "/after", 200)]);
         assert!(
-            near(heard.servers[0].end_ns, last)
-                && heard.servers[0].end_ns - heard.servers[0].start_ns > 200_000_000
+            near(heard.servers[0].end_ns, last) && heard.servers[0].end_ns - heard.servers[0].start_ns > 200_000_000
         );
     });
     Ok(())
@@ -151,12 +135,7 @@ fn answers_without_a_body_end_with_their_head() -> Result<()> {
         Ok(())
     })?;
     heard.inspect(|heard| {
-        heard.are(&[
-            ("HEAD", "/head", 200),
-            ("DELETE", "/none", 204),
-            ("GET", "/same", 304),
-            ("GET", "/after", 200),
-        ]);
+        heard.are(&[("HEAD", "/head", 200), ("DELETE", "/none", 204), ("GET", "/same", 304), ("GET", "/after", 200)]);
         let text = format!("{:?}", heard.stopped.spans);
         assert!(!text.contains("secret"), "a query in {text}");
     });
@@ -166,23 +145,17 @@ fn answers_without_a_body_end_with_their_head() -> Result<()> {
 #[test]
 fn an_answer_without_a_length_ends_with_the_connection() -> Result<()> {
     let mut closed = 0;
-    let heard = Heard::of(
-        "an_answer_without_a_length_ends_with_the_connection",
-        |dialogue| {
-            dialogue.ask(b"GET /close HTTP/1.1\r\nhost: x\r\n\r\n")?;
-            let pieces: [&[u8]; 3] = [
-                b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\none",
-                b"two",
-                b"HTTP/1.1 404 this is body\r\n\r\n",
-            ];
-            closed = dialogue.answer_in_pieces(&pieces, Duration::from_millis(100))?;
-            if let Some(server) = dialogue.server.take() {
-                server.hang_up()?;
-            }
-            dialogue.client()?.read_end()?;
-            Ok(())
-        },
-    )?;
+    let heard = Heard::of("an_answer_without_a_length_ends_with_the_connection", |dialogue| {
+        dialogue.ask(b"GET /close HTTP/1.1\r\nhost: x\r\n\r\n")?;
+        let pieces: [&[u8]; 3] =
+            [b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\none", b"two", b"HTTP/1.1 404 this is body\r\n\r\n"];
+        closed = dialogue.answer_in_pieces(&pieces, Duration::from_millis(100))?;
+        if let Some(server) = dialogue.server.take() {
+            server.hang_up()?;
+        }
+        dialogue.client()?.read_end()?;
+        Ok(())
+    })?;
     heard.inspect(|heard| {
         heard.are(&[("GET", "/close", 200)]);
         assert!(near(heard.servers[0].end_ns, closed) && near(heard.clients[0].end_ns, closed));
@@ -194,8 +167,7 @@ fn an_answer_without_a_length_ends_with_the_connection() -> Result<()> {
 fn http_1_0_closes_unless_asked_not_to() -> Result<()> {
     let heard = Heard::of("http_1_0_closes_unless_asked_not_to", |dialogue| {
         dialogue.ask(b"GET /kept HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")?;
-        dialogue
-            .answer(b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok")?;
+        dialogue.answer(b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok")?;
         dialogue.ask(b"GET /last HTTP/1.0\r\n\r\n")?;
         dialogue.answer(b"HTTP/1.0 200 OK\r\n\r\nall the rest is body")?;
         if let Some(server) = dialogue.server.take() {
@@ -212,10 +184,7 @@ fn http_1_0_closes_unless_asked_not_to() -> Result<()> {
 fn behind_cookies(bytes: usize, context: &WireContext) -> Vec<u8> {
     let cookie = "c".repeat(bytes);
     let traceparent = context.traceparent();
-    format!(
-        "GET /cookies HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\ntraceparent: {traceparent}\r\n\r\n"
-    )
-    .into_bytes()
+    format!("GET /cookies HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\ntraceparent: {traceparent}\r\n\r\n").into_bytes()
 }
 
 #[test]
@@ -233,10 +202,7 @@ fn a_context_behind_six_kilobytes_of_cookies_in_twenty_pieces_is_found() -> Resu
     heard.inspect(|heard| {
         heard.are(&[("GET", "/cookies", 200)]);
         let client = &heard.clients[0];
-        assert_eq!(
-            (&client.trace_id, client.parent.as_ref()),
-            (&context.trace_id, Some(&context.span_id))
-        );
+        assert_eq!((&client.trace_id, client.parent.as_ref()), (&context.trace_id, Some(&context.span_id)));
     });
     Ok(())
 }
@@ -244,29 +210,16 @@ fn a_context_behind_six_kilobytes_of_cookies_in_twenty_pieces_is_found() -> Resu
 #[test]
 fn a_context_beyond_the_captured_head_is_counted_as_unseen() -> Result<()> {
     let context = WireContext::fresh();
-    let heard = Heard::of(
-        "a_context_beyond_the_captured_head_is_counted_as_unseen",
-        |dialogue| {
-            dialogue.ask(&behind_cookies(9_000, &context))?;
-            dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
-            dialogue.ask(b"GET /after HTTP/1.1\r\nhost: x\r\n\r\n")?;
-            dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
-            Ok(())
-        },
-    )?;
+    let heard = Heard::of("a_context_beyond_the_captured_head_is_counted_as_unseen", |dialogue| {
+        dialogue.ask(&behind_cookies(9_000, &context))?;
+        dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        dialogue.ask(b"GET /after HTTP/1.1\r\nhost: x\r\n\r\n")?;
+        dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        Ok(())
+    })?;
     heard.inspect(|heard| {
-        assert!(
-            heard
-                .stopped
-                .spans
-                .iter()
-                .all(|span| span.trace_id != context.trace_id)
-        );
-        assert!(
-            heard.stopped.lost() > 0,
-            "nothing counted: {:?}",
-            heard.stopped.losses
-        );
+        assert!(heard.stopped.spans.iter().all(|span| span.trace_id != context.trace_id));
+        assert!(heard.stopped.lost() > 0, "nothing counted: {:?}", heard.stopped.losses);
         for spans in [&heard.clients, &heard.servers] {
             let after = spans.iter().filter(|span| span.path() == "/after");
             assert_eq!(after.count(), 1, "the next turn");

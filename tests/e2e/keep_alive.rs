@@ -27,43 +27,25 @@ fn both_ends_are_traced(scene: &Scene, target: &Target) -> Result<()> {
     let stopped = agent.stop()?;
 
     let told = scene.truth()?;
-    let score = Truth::new(told.clone())
-        .driver_traced()
-        .judge(&stopped.spans)?;
+    let score = Truth::new(told.clone()).driver_traced().judge(&stopped.spans)?;
     score.all_right()?;
-    assert_eq!(
-        (score.exchanges, score.halves.right, score.causes.right),
-        (COUNT, COUNT, COUNT),
-        "{score}"
-    );
+    assert_eq!((score.exchanges, score.halves.right, score.causes.right), (COUNT, COUNT, COUNT), "{score}");
     for span in &stopped.spans {
-        assert_eq!(
-            (span.method(), span.path(), span.status()),
-            ("GET", "/work", Some(200))
-        );
+        assert_eq!((span.method(), span.path(), span.status()), ("GET", "/work", Some(200)));
         assert_eq!(span.name, "GET");
         assert_eq!(span.server_end(), target.to_string());
-        let process = if span.kind == Kind::Client {
-            &client
-        } else {
-            &backend
-        };
+        let process = if span.kind == Kind::Client { &client } else { &backend };
         assert_eq!(span.pid(), Some(process.pid()));
         assert!(!span.service().is_empty());
     }
     for out in told.iter().filter(|one| one.event == Event::Out) {
         let told_by = |kind| {
-            stopped.spans.iter().any(|span| {
-                span.kind == kind
-                    && near(span.start_ns, out.from_ns)
-                    && near(span.end_ns, out.to_ns)
-            })
+            stopped
+                .spans
+                .iter()
+                .any(|span| span.kind == kind && near(span.start_ns, out.from_ns) && near(span.end_ns, out.to_ns))
         };
-        assert!(
-            told_by(Kind::Client) && told_by(Kind::Server),
-            "no span at the time of {}",
-            out.id
-        );
+        assert!(told_by(Kind::Client) && told_by(Kind::Server), "no span at the time of {}", out.id);
     }
     Ok(())
 }
@@ -112,9 +94,7 @@ fn the_context_on_the_wire_is_the_parent_where_the_sender_is_not_traced() -> Res
     };
     let sent = load.run()?;
     let stopped = agent.stop()?;
-    let score = Truth::new(scene.truth()?)
-        .driven(&sent)
-        .judge(&stopped.spans)?;
+    let score = Truth::new(scene.truth()?).driven(&sent).judge(&stopped.spans)?;
     score.all_right()?;
     assert_eq!(score.halves.right, 40, "{score}");
     Ok(())
@@ -130,16 +110,9 @@ fn unix_connections_opened_and_closed_in_turn_stay_apart() -> Result<()> {
     };
     let target = Target::Unix(scene.path("backend.sock"));
     let backend = workload::backend(&scene, &target)?;
-    let agent = Builder::new(&scene)
-        .tree(&backend)
-        .pid(std::process::id())
-        .start()?;
+    let agent = Builder::new(&scene).tree(&backend).pid(std::process::id()).start()?;
     for number in 0..COUNT {
-        let sent = Session::connect(&target)?.get(
-            &format!("/unix/{number}"),
-            &format!("r{number}"),
-            None,
-        )?;
+        let sent = Session::connect(&target)?.get(&format!("/unix/{number}"), &format!("r{number}"), None)?;
         ensure!(sent.status == 200);
     }
     let spans = agent.stop()?.spans;
@@ -149,20 +122,9 @@ fn unix_connections_opened_and_closed_in_turn_stay_apart() -> Result<()> {
     assert_eq!(ids.len(), 2 * COUNT, "an id twice");
     for number in 0..COUNT {
         let path = format!("/unix/{number}");
-        let of = |kind| {
-            spans
-                .iter()
-                .find(|span| span.kind == kind && span.path() == path)
-        };
-        let (client, server) = (
-            of(Kind::Client).context(path.clone())?,
-            of(Kind::Server).context(path.clone())?,
-        );
-        assert_eq!(
-            (&client.trace_id, Some(&client.span_id)),
-            (&server.trace_id, server.parent.as_ref()),
-            "{path}"
-        );
+        let of = |kind| spans.iter().find(|span| span.kind == kind && span.path() == path);
+        let (client, server) = (of(Kind::Client).context(path.clone())?, of(Kind::Server).context(path.clone())?);
+        assert_eq!((&client.trace_id, Some(&client.span_id)), (&server.trace_id, server.parent.as_ref()), "{path}");
         assert_eq!(client.parent, None, "{path}");
         assert_eq!(client.server_end(), target.to_string());
         assert_eq!(server.server_end(), target.to_string());

@@ -24,18 +24,12 @@ fn is_traced_from_its_next_turn(scene: &Scene, target: &Target) -> Result<()> {
     }
     let agent = Builder::new(scene).tree(&backend).start()?;
     let first = get(BEFORE)?;
-    let later = (BEFORE + 1..COUNT)
-        .map(&mut get)
-        .collect::<Result<Vec<_>>>()?;
+    let later = (BEFORE + 1..COUNT).map(&mut get).collect::<Result<Vec<_>>>()?;
     let mut spans = agent.stop()?.spans;
 
     let unjudged = spans.extract_if(.., |span| span.start_ns <= first.sighting.to_ns);
     assert!(unjudged.count() <= 1, "turns from before the agent");
-    let told: Vec<Sighting> = scene
-        .truth()?
-        .into_iter()
-        .filter(|one| one.from_ns > first.sighting.to_ns)
-        .collect();
+    let told: Vec<Sighting> = scene.truth()?.into_iter().filter(|one| one.from_ns > first.sighting.to_ns).collect();
     assert_eq!(told.len(), later.len());
     let score = Truth::new(told).driven(&later).judge(&spans)?;
     score.all_right()?;
@@ -66,8 +60,7 @@ fn a_unix_connection_with_a_past_is_traced_from_its_next_turn() -> Result<()> {
 #[test]
 fn a_request_line_inside_a_body_is_no_request() -> Result<()> {
     const PAD: usize = 2000;
-    let Some(scene) = Scene::open("a_request_line_inside_a_body_is_no_request", &["python3"])?
-    else {
+    let Some(scene) = Scene::open("a_request_line_inside_a_body_is_no_request", &["python3"])? else {
         return Ok(());
     };
     let target = Target::ipv4()?;
@@ -75,10 +68,7 @@ fn a_request_line_inside_a_body_is_no_request() -> Result<()> {
     let mut stream = target.connect()?;
     let invented = b"GET /invented HTTP/1.1\r\nhost: nowhere\r\n\r\n";
     let length = PAD + 2 * invented.len();
-    write!(
-        stream,
-        "POST /body HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n"
-    )?;
+    write!(stream, "POST /body HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n")?;
     stream.write_all(&[b'.'; PAD])?;
     let agent = Builder::new(&scene).tree(&backend).start()?;
     for _ in 0..2 {
@@ -95,12 +85,7 @@ fn a_request_line_inside_a_body_is_no_request() -> Result<()> {
     stopped.spans.sort_by_key(|span| span.start_ns);
 
     // The POST began before the agent: it may be unknown, but it is not called otherwise.
-    let paths: Vec<_> = stopped
-        .spans
-        .iter()
-        .map(|span| span.path())
-        .filter(|path| *path != "/body")
-        .collect();
+    let paths: Vec<_> = stopped.spans.iter().map(|span| span.path()).filter(|path| *path != "/body").collect();
     assert_eq!(paths, ["/next/0", "/next/1", "/next/2"]);
     assert!(stopped.spans.iter().all(|span| span.status() == Some(200)));
     Ok(())

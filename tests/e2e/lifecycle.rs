@@ -12,11 +12,7 @@ use tracemend_tests::{wait, workload};
 
 #[test]
 fn ready_within_five_seconds_and_gone_within_ten() -> Result<()> {
-    let Some(scene) = Scene::open(
-        "ready_within_five_seconds_and_gone_within_ten",
-        &["python3"],
-    )?
-    else {
+    let Some(scene) = Scene::open("ready_within_five_seconds_and_gone_within_ten", &["python3"])? else {
         return Ok(());
     };
     let target = Target::ipv4()?;
@@ -36,8 +32,7 @@ fn ready_within_five_seconds_and_gone_within_ten() -> Result<()> {
 
 #[test]
 fn spans_are_in_the_file_soon_after_they_settle() -> Result<()> {
-    let Some(scene) = Scene::open("spans_are_in_the_file_soon_after_they_settle", &["python3"])?
-    else {
+    let Some(scene) = Scene::open("spans_are_in_the_file_soon_after_they_settle", &["python3"])? else {
         return Ok(());
     };
     let target = Target::ipv4()?;
@@ -52,8 +47,7 @@ fn spans_are_in_the_file_soon_after_they_settle() -> Result<()> {
 
 #[test]
 fn a_second_agent_is_refused_with_the_pid_of_the_first() -> Result<()> {
-    let Some(scene) = Scene::open("a_second_agent_is_refused_with_the_pid_of_the_first", &[])?
-    else {
+    let Some(scene) = Scene::open("a_second_agent_is_refused_with_the_pid_of_the_first", &[])? else {
         return Ok(());
     };
     let first = Builder::new(&scene).pid(std::process::id()).start()?;
@@ -68,40 +62,25 @@ fn a_second_agent_is_refused_with_the_pid_of_the_first() -> Result<()> {
     third.stop()?;
     first.stop()?;
     // And a first agent that is gone is in nobody's way.
-    Builder::named(&scene, "fourth")
-        .pid(std::process::id())
-        .start()?
-        .stop()
-        .map(drop)
+    Builder::named(&scene, "fourth").pid(std::process::id()).start()?.stop().map(drop)
 }
 
 #[test]
 fn an_unreachable_collector_is_said_once_and_found_again() -> Result<()> {
-    let Some(scene) = Scene::open(
-        "an_unreachable_collector_is_said_once_and_found_again",
-        &["python3"],
-    )?
-    else {
+    let Some(scene) = Scene::open("an_unreachable_collector_is_said_once_and_found_again", &["python3"])? else {
         return Ok(());
     };
     let target = Target::ipv4()?;
     let backend = workload::backend(&scene, &target)?;
     let port = free_port()?;
     let endpoint = format!("http://127.0.0.1:{port}");
-    let mut agent = Builder::exporting(&endpoint, "http/protobuf")
-        .tree(&backend)
-        .start()?;
+    let mut agent = Builder::exporting(&endpoint, "http/protobuf").tree(&backend).start()?;
     for round in 0..3 {
         Load::new(&target, &format!("before{round}-"), 10).run()?;
         std::thread::sleep(Duration::from_secs(2));
         agent.process.check()?;
     }
-    let complaints = agent
-        .process
-        .lines()
-        .iter()
-        .filter(|line| line.contains(&endpoint))
-        .count();
+    let complaints = agent.process.lines().iter().filter(|line| line.contains(&endpoint)).count();
     assert!(
         (1..=2).contains(&complaints),
         "{complaints} lines name the collector: once where it is, once that it is not there"
@@ -109,39 +88,25 @@ fn an_unreachable_collector_is_said_once_and_found_again() -> Result<()> {
 
     let collector = Collector::start(port)?;
     Load::new(&target, "after", 10).run()?;
-    wait::until(
-        "the collector is found again",
-        Duration::from_secs(40),
-        || {
-            agent.process.check()?;
-            Ok((collector.bytes() > 0).then_some(()))
-        },
-    )?;
+    wait::until("the collector is found again", Duration::from_secs(40), || {
+        agent.process.check()?;
+        Ok((collector.bytes() > 0).then_some(()))
+    })?;
     agent.stop().map(drop)
 }
 
 #[test]
 fn an_agent_whose_collector_never_came_still_ends_in_time() -> Result<()> {
-    let Some(scene) = Scene::open(
-        "an_agent_whose_collector_never_came_still_ends_in_time",
-        &["python3"],
-    )?
-    else {
+    let Some(scene) = Scene::open("an_agent_whose_collector_never_came_still_ends_in_time", &["python3"])? else {
         return Ok(());
     };
     let target = Target::ipv4()?;
     let backend = workload::backend(&scene, &target)?;
     let endpoint = format!("http://127.0.0.1:{}", free_port()?);
-    let agent = Builder::exporting(&endpoint, "grpc")
-        .tree(&backend)
-        .start()?;
+    let agent = Builder::exporting(&endpoint, "grpc").tree(&backend).start()?;
     Load::new(&target, "r", 10).run()?;
     std::thread::sleep(Duration::from_secs(2));
     let stopped = agent.stop()?;
-    assert!(
-        stopped.lost() > 0,
-        "ten spans went nowhere, uncounted: {:?}",
-        stopped.losses
-    );
+    assert!(stopped.lost() > 0, "ten spans went nowhere, uncounted: {:?}", stopped.losses);
     Ok(())
 }

@@ -27,33 +27,21 @@ fn the_halves_of_an_exchange_meet_through_address_translation() -> Result<()> {
     between.wire("tmbt", "10.77.2.1/24", &there, "tmt", "10.77.2.2/24")?;
     between.run("echo 1 > /proc/sys/net/ipv4/ip_forward")?;
     between.run("iptables -t nat -A PREROUTING -i tmbh -p tcp --dport 80 -j DNAT --to-destination 10.77.2.2:8080")?;
-    between.run(
-        "iptables -t nat -A POSTROUTING -o tmbt -p tcp -j SNAT --to-source 10.77.2.1:40000-40999",
-    )?;
+    between.run("iptables -t nat -A POSTROUTING -o tmbt -p tcp -j SNAT --to-source 10.77.2.1:40000-40999")?;
 
     let backend = workload::python(&scene, "backend.py", &["10.77.2.2:8080"]);
     let mut backend = Process::start("backend", &mut there.with(&backend))?;
     backend.says("listening", CALLS_LIMIT)?;
-    let client = workload::python(
-        &scene,
-        "client.py",
-        &["10.77.1.1:80", &COUNT.to_string(), "c"],
-    );
+    let client = workload::python(&scene, "client.py", &["10.77.1.1:80", &COUNT.to_string(), "c"]);
     let mut client = Process::start("client", &mut here.with(&client))?;
     let agent = Builder::new(&scene).tree(&backend).tree(&client).start()?;
     client.tell("go")?;
     client.says("done", CALLS_LIMIT)?;
     let stopped = agent.stop()?;
 
-    let score = Truth::new(scene.truth()?)
-        .driver_traced()
-        .judge(&stopped.spans)?;
+    let score = Truth::new(scene.truth()?).driver_traced().judge(&stopped.spans)?;
     score.all_right()?;
-    assert_eq!(
-        (score.exchanges, score.halves.right),
-        (COUNT, COUNT),
-        "{score}"
-    );
+    assert_eq!((score.exchanges, score.halves.right), (COUNT, COUNT), "{score}");
     for span in &stopped.spans {
         match span.kind {
             Kind::Client => assert_eq!(span.peer(), "10.77.1.1:80"),
@@ -76,18 +64,8 @@ fn a_program_in_namespaces_of_its_own_is_traced_under_the_hosts_pid() -> Result<
         here.display()
     );
     let mut command = std::process::Command::new("unshare");
-    command.args([
-        "--fork",
-        "--pid",
-        "--mount-proc",
-        "--net",
-        "sh",
-        "-ec",
-        &script,
-    ]);
-    command
-        .env("TRUTH_LOG", scene.truth_log())
-        .env("PYTHONPYCACHEPREFIX", scene.path("pycache"));
+    command.args(["--fork", "--pid", "--mount-proc", "--net", "sh", "-ec", &script]);
+    command.env("TRUTH_LOG", scene.truth_log()).env("PYTHONPYCACHEPREFIX", scene.path("pycache"));
     let mut program = Process::start("namespaced", &mut command)?;
     program.says("listening", CALLS_LIMIT)?;
     let host_pids = program.tree();
@@ -97,31 +75,18 @@ fn a_program_in_namespaces_of_its_own_is_traced_under_the_hosts_pid() -> Result<
     let stopped = agent.stop()?;
 
     let told = scene.truth()?;
-    let score = Truth::new(told.clone())
-        .driver_traced()
-        .judge(&stopped.spans)?;
+    let score = Truth::new(told.clone()).driver_traced().judge(&stopped.spans)?;
     score.all_right()?;
     assert_eq!(score.halves.right, COUNT, "{score}");
-    assert!(
-        told.iter().all(|one| one.pid < 100),
-        "the program knows pids of its own"
-    );
+    assert!(told.iter().all(|one| one.pid < 100), "the program knows pids of its own");
     let pid_of = |kind| {
-        let mut pids: Vec<_> = stopped
-            .spans
-            .iter()
-            .filter(|span| span.kind == kind)
-            .filter_map(|span| span.pid())
-            .collect();
+        let mut pids: Vec<_> =
+            stopped.spans.iter().filter(|span| span.kind == kind).filter_map(|span| span.pid()).collect();
         pids.dedup();
         pids
     };
     let (clients, servers) = (pid_of(Kind::Client), pid_of(Kind::Server));
-    assert_eq!(
-        (clients.len(), servers.len()),
-        (1, 1),
-        "{clients:?} {servers:?}"
-    );
+    assert_eq!((clients.len(), servers.len()), (1, 1), "{clients:?} {servers:?}");
     // unshare, then the client in place of the shell, then the backend that the shell had started.
     assert_eq!(host_pids[1..], [clients[0], servers[0]]);
     Ok(())

@@ -38,20 +38,11 @@ fn jaeger_shows_the_spans_of_the_file_without_a_warning() -> Result<()> {
     let nginx = workload::nginx(&scene, &front, &between, Upstream::PerRequest)?;
     let traced = |agent: Builder| agent.tree(&backend).tree(&gunicorn).tree(&nginx);
     let filing = traced(Builder::new(&scene)).start()?;
-    let exporting = traced(Builder::exporting(&jaeger.endpoint(), "grpc"))
-        .argument("--second")
-        .start()?;
-    let sent = Load {
-        connections: 4,
-        ..Load::new(&front, "r", 20)
-    }
-    .run()?;
+    let exporting = traced(Builder::exporting(&jaeger.endpoint(), "grpc")).argument("--second").start()?;
+    let sent = Load { connections: 4, ..Load::new(&front, "r", 20) }.run()?;
     exporting.stop()?;
     let spans = filing.stop()?.spans;
-    Truth::new(scene.truth()?)
-        .driven(&sent)
-        .judge(&spans)?
-        .all_right()?;
+    Truth::new(scene.truth()?).driven(&sent).judge(&spans)?.all_right()?;
 
     let mut traces = BTreeMap::<&str, Vec<&Span>>::new();
     for span in &spans {
@@ -63,28 +54,13 @@ fn jaeger_shows_the_spans_of_the_file_without_a_warning() -> Result<()> {
         let shown = jaeger.trace(id, SPANS_EACH, Duration::from_secs(10))?;
         assert_eq!(shown.len(), SPANS_EACH, "spans of {id}");
         for span in spans {
-            let same = shown
-                .iter()
-                .find(|one| one.span_id == span.span_id)
-                .context("a span that Jaeger does not have")?;
+            let same =
+                shown.iter().find(|one| one.span_id == span.span_id).context("a span that Jaeger does not have")?;
             assert_eq!(same.warnings, Vec::<String>::new(), "{}", span.span_id);
-            assert_eq!(
-                (&same.parent, &same.name, same.service.as_str()),
-                (&span.parent, &span.name, span.service())
-            );
+            assert_eq!((&same.parent, &same.name, same.service.as_str()), (&span.parent, &span.name, span.service()));
             // Two agents read the clocks at two moments.
-            assert!(
-                same.start_us.abs_diff(span.start_ns / 1000) < 10_000,
-                "{}",
-                span.span_id
-            );
-            assert!(
-                same.duration_us
-                    .abs_diff((span.end_ns - span.start_ns) / 1000)
-                    < 20_000,
-                "{}",
-                span.span_id
-            );
+            assert!(same.start_us.abs_diff(span.start_ns / 1000) < 10_000, "{}", span.span_id);
+            assert!(same.duration_us.abs_diff((span.end_ns - span.start_ns) / 1000) < 20_000, "{}", span.span_id);
         }
     }
     Ok(())

@@ -42,11 +42,7 @@ impl Builder {
     #[must_use]
     pub fn named(scene: &Scene, name: &str) -> Self {
         let output = scene.path(&format!("{name}.jsonl"));
-        let builder = Self {
-            arguments: Vec::new(),
-            variables: Vec::new(),
-            output: output.clone(),
-        };
+        let builder = Self { arguments: Vec::new(), variables: Vec::new(), output: output.clone() };
         builder
             .argument("run")
             .argument("--log-format")
@@ -60,16 +56,12 @@ impl Builder {
     /// `tracemend run`, exporting over OTLP to `endpoint`.
     #[must_use]
     pub fn exporting(endpoint: &str, protocol: &str) -> Self {
-        Self {
-            arguments: Vec::new(),
-            variables: Vec::new(),
-            output: PathBuf::new(),
-        }
-        .argument("run")
-        .argument("--log-format")
-        .argument("json")
-        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        .variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        Self { arguments: Vec::new(), variables: Vec::new(), output: PathBuf::new() }
+            .argument("run")
+            .argument("--log-format")
+            .argument("json")
+            .variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
     }
 
     /// Adds an argument.
@@ -117,16 +109,11 @@ impl Builder {
         let mut command = Command::new(program);
         command.args(&self.arguments);
         // What the caller's environment says about exporting is not meant for agents under test.
-        for (name, _) in
-            env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"))
-        {
+        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
             command.env_remove(name);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        Ok(Agent {
-            process: Process::start("agent", &mut command)?,
-            output: self.output.clone(),
-        })
+        Ok(Agent { process: Process::start("agent", &mut command)?, output: self.output.clone() })
     }
 }
 
@@ -162,11 +149,7 @@ impl Agent {
     ///
     /// # Errors
     /// They are not within `limit`, it ended, or what it wrote is not OTLP JSON lines.
-    pub fn wait_for(
-        &mut self,
-        limit: Duration,
-        enough: impl Fn(&[Span]) -> bool,
-    ) -> Result<Vec<Span>> {
+    pub fn wait_for(&mut self, limit: Duration, enough: impl Fn(&[Span]) -> bool) -> Result<Vec<Span>> {
         wait::until("the agent writes the spans", limit, || {
             self.process.check()?;
             Ok(Some(self.spans()?).filter(|spans| enough(spans)))
@@ -180,22 +163,10 @@ impl Agent {
     pub fn stop(mut self) -> Result<Stopped> {
         let start = Instant::now();
         let status = self.process.terminate(STOP_LIMIT)?;
-        ensure!(
-            status.success(),
-            "the agent ended with {status} after {:?}",
-            start.elapsed()
-        );
+        ensure!(status.success(), "the agent ended with {status} after {:?}", start.elapsed());
         let log = self.process.lines();
-        let losses = log
-            .iter()
-            .rev()
-            .find_map(|line| losses(line))
-            .context("the agent's last words on its losses")?;
-        Ok(Stopped {
-            spans: self.spans()?,
-            losses,
-            log,
-        })
+        let losses = log.iter().rev().find_map(|line| losses(line)).context("the agent's last words on its losses")?;
+        Ok(Stopped { spans: self.spans()?, losses, log })
     }
 }
 
@@ -217,9 +188,7 @@ impl Stopped {
 /// object or as an object's text.
 fn losses(line: &str) -> Option<BTreeMap<String, u64>> {
     let line: Value = serde_json::from_str(line).ok()?;
-    let losses = line
-        .get("losses")
-        .or_else(|| line.get("fields")?.get("losses"))?;
+    let losses = line.get("losses").or_else(|| line.get("fields")?.get("losses"))?;
     match losses {
         Value::String(text) => serde_json::from_str(text).ok(),
         object => serde_json::from_value(object.clone()).ok(),

@@ -9,11 +9,7 @@ pub const TOLERANCE_NS: u64 = 150_000_000;
 /// Nanoseconds since the epoch, as OTLP counts them.
 #[must_use]
 pub fn now_ns() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-        })
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Whether two times are the same within [`TOLERANCE_NS`].

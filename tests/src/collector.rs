@@ -28,10 +28,7 @@ impl Collector {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
         let (bytes, ended) = (Arc::default(), Arc::default());
-        let collector = Self {
-            bytes: Arc::clone(&bytes),
-            ended: Arc::clone(&ended),
-        };
+        let collector = Self { bytes: Arc::clone(&bytes), ended: Arc::clone(&ended) };
         thread::spawn(move || {
             while !ended.load(Ordering::Relaxed) {
                 match listener.accept() {
@@ -80,18 +77,14 @@ fn serve(stream: &TcpStream, bytes: &AtomicUsize) -> Result<()> {
                 length = value.trim().parse().context("a length")?;
             }
         }
-        ensure!(
-            length <= REQUEST_BYTES_MAX,
-            "an export request of {length} bytes"
-        );
+        ensure!(length <= REQUEST_BYTES_MAX, "an export request of {length} bytes");
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         if start.starts_with("POST /v1/traces ") {
             bytes.fetch_add(length, Ordering::Relaxed);
         }
         // An empty ExportTraceServiceResponse: everything was taken.
-        (&mut &*stream).write_all(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n",
-        )?;
+        (&mut &*stream)
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n")?;
     }
 }

@@ -20,10 +20,7 @@ pub struct Party {
 }
 
 enum Order {
-    Send {
-        pieces: Vec<Vec<u8>>,
-        pause: Duration,
-    },
+    Send { pieces: Vec<Vec<u8>>, pause: Duration },
     Read(usize),
     ReadEnd,
 }
@@ -45,12 +42,7 @@ impl Party {
                 }
             }
         });
-        Ok(Self {
-            orders,
-            reports,
-            speaker,
-            ends,
-        })
+        Ok(Self { orders, reports, speaker, ends })
     }
 
     /// Its end of the connection and the other one.
@@ -64,10 +56,7 @@ impl Party {
     /// # Errors
     /// The connection failed.
     pub fn send(&self, pieces: &[&[u8]], pause: Duration) -> Result<u64> {
-        self.order(Order::Send {
-            pieces: pieces.iter().map(|piece| piece.to_vec()).collect(),
-            pause,
-        })
+        self.order(Order::Send { pieces: pieces.iter().map(|piece| piece.to_vec()).collect(), pause })
     }
 
     /// Reads exactly this many bytes; gives the time of the last one.
@@ -92,9 +81,7 @@ impl Party {
     /// It had failed.
     pub fn hang_up(self) -> Result<u64> {
         drop(self.orders);
-        self.speaker
-            .join()
-            .map_err(|_| anyhow!("the party failed"))?;
+        self.speaker.join().map_err(|_| anyhow!("the party failed"))?;
         Ok(clock::now_ns())
     }
 
@@ -104,9 +91,7 @@ impl Party {
     }
 
     fn start(&self, order: Order) -> Result<()> {
-        self.orders
-            .send(order)
-            .map_err(|_| anyhow!("the party is gone"))
+        self.orders.send(order).map_err(|_| anyhow!("the party is gone"))
     }
 
     fn report(&self) -> Result<u64> {
@@ -129,17 +114,11 @@ impl Dialogue {
     /// # Errors
     /// There is no free port.
     pub fn open() -> Result<Self> {
-        let listener = std::net::TcpListener::bind((
-            std::net::Ipv4Addr::LOCALHOST,
-            crate::target::free_port()?,
-        ))?;
+        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, crate::target::free_port()?))?;
         let client = crate::target::Target::Tcp(listener.local_addr()?).connect()?;
         let (server, _) = listener.accept()?;
         server.set_nodelay(true)?;
-        Ok(Self {
-            client: Some(Party::new(client)?),
-            server: Some(Party::new(Stream::Tcp(server))?),
-        })
+        Ok(Self { client: Some(Party::new(client)?), server: Some(Party::new(Stream::Tcp(server))?) })
     }
 
     /// The client sends, and the server reads it all; gives the time of the last byte.

@@ -28,9 +28,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// The reason.
 pub fn binary() -> Result<PathBuf, String> {
     let path = env::var_os(VARIABLE).map(PathBuf::from);
-    path.filter(|path| path.is_file()).ok_or_else(|| {
-        format!("{VARIABLE} names no Jaeger (`cargo xtask test` builds one where Go is)")
-    })
+    path.filter(|path| path.is_file())
+        .ok_or_else(|| format!("{VARIABLE} names no Jaeger (`cargo xtask test` builds one where Go is)"))
 }
 
 /// A running Jaeger with its traces in memory, on ports of its own.
@@ -66,11 +65,7 @@ impl Jaeger {
             process.check()?;
             Ok(receiver.connect().ok().map(drop))
         })?;
-        Ok(Self {
-            process,
-            query,
-            otlp_grpc_port,
-        })
+        Ok(Self { process, query, otlp_grpc_port })
     }
 
     /// Where it takes OTLP over gRPC.
@@ -125,20 +120,14 @@ fn fetch(target: &Target, path: &str) -> Result<(u16, Vec<u8>)> {
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(length) = head.parse(&answer)? else {
-        bail!("an answer without a whole head")
-    };
+    let httparse::Status::Complete(length) = head.parse(&answer)? else { bail!("an answer without a whole head") };
     let status = head.code.context("a status")?;
     Ok((status, answer.split_off(length)))
 }
 
 fn read_trace(answer: &Value) -> Result<Vec<JaegerSpan>> {
     let trace = &answer["data"][0];
-    ensure!(
-        trace["warnings"].is_null(),
-        "the trace is warned of: {}",
-        trace["warnings"]
-    );
+    ensure!(trace["warnings"].is_null(), "the trace is warned of: {}", trace["warnings"]);
     let spans = trace["spans"].as_array().context("spans")?;
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
     spans
@@ -148,21 +137,12 @@ fn read_trace(answer: &Value) -> Result<Vec<JaegerSpan>> {
             let process = span["processID"].as_str().context("processID")?;
             Ok(JaegerSpan {
                 span_id: text(&span["spanID"]).context("spanID")?,
-                parent: references
-                    .iter()
-                    .find(|one| one["refType"] == "CHILD_OF")
-                    .and_then(|one| text(&one["spanID"])),
+                parent: references.iter().find(|one| one["refType"] == "CHILD_OF").and_then(|one| text(&one["spanID"])),
                 name: text(&span["operationName"]).context("operationName")?,
-                service: text(&trace["processes"][process]["serviceName"])
-                    .context("serviceName")?,
+                service: text(&trace["processes"][process]["serviceName"]).context("serviceName")?,
                 start_us: span["startTime"].as_u64().context("startTime")?,
                 duration_us: span["duration"].as_u64().context("duration")?,
-                warnings: span["warnings"]
-                    .as_array()
-                    .map_or(&[][..], Vec::as_slice)
-                    .iter()
-                    .filter_map(text)
-                    .collect(),
+                warnings: span["warnings"].as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(text).collect(),
             })
         })
         .collect()
@@ -205,17 +185,8 @@ mod tests {
     fn a_trace_is_read_with_its_warnings() {
         let spans = read_trace(&serde_json::from_str(ANSWER).expect("JSON")).expect("a trace");
         assert_eq!(spans.len(), 2);
-        assert_eq!(
-            (spans[0].parent.as_deref(), spans[0].warnings.len()),
-            (Some("b7ad6b7169203331"), 1)
-        );
-        assert_eq!(
-            (spans[1].parent.as_deref(), spans[1].warnings.len()),
-            (None, 0)
-        );
-        assert_eq!(
-            (spans[1].service.as_str(), spans[1].duration_us),
-            ("svc", 5000)
-        );
+        assert_eq!((spans[0].parent.as_deref(), spans[0].warnings.len()), (Some("b7ad6b7169203331"), 1));
+        assert_eq!((spans[1].parent.as_deref(), spans[1].warnings.len()), (None, 0));
+        assert_eq!((spans[1].service.as_str(), spans[1].duration_us), ("svc", 5000));
     }
 }

@@ -62,34 +62,17 @@ impl Load {
                 if number >= self.requests {
                     return Ok(());
                 }
-                ensure!(
-                    start.elapsed() < self.limit,
-                    "{number} of {} requests in {:?}",
-                    self.requests,
-                    self.limit
-                );
+                ensure!(start.elapsed() < self.limit, "{number} of {} requests in {:?}", self.requests, self.limit);
                 let context = self.contexts.then(WireContext::fresh);
-                let answered =
-                    session.get(&self.path, &format!("{}{number}", self.ids), context)?;
-                ensure!(
-                    answered.status == 200,
-                    "status {} for {}{number}",
-                    answered.status,
-                    self.ids
-                );
-                sent.lock()
-                    .expect("no driver panics")
-                    .push((number, answered));
+                let answered = session.get(&self.path, &format!("{}{number}", self.ids), context)?;
+                ensure!(answered.status == 200, "status {} for {}{number}", answered.status, self.ids);
+                sent.lock().expect("no driver panics").push((number, answered));
                 thread::sleep(self.pause);
             }
         };
         thread::scope(|scope| {
-            let drivers: Vec<_> = (0..self.connections)
-                .map(|_| scope.spawn(connection))
-                .collect();
-            drivers
-                .into_iter()
-                .try_for_each(|driver| driver.join().expect("no driver panics"))
+            let drivers: Vec<_> = (0..self.connections).map(|_| scope.spawn(connection)).collect();
+            drivers.into_iter().try_for_each(|driver| driver.join().expect("no driver panics"))
         })
         .with_context(|| format!("driving {}", self.target))?;
         let mut sent = sent.into_inner().expect("no driver panics");

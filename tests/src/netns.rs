@@ -18,11 +18,7 @@ impl Netns {
     /// `ip netns` cannot.
     pub fn new() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "tracemend-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("tracemend-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         ip(&["netns", "add", &name])?;
         let made = Self { name };
         made.run("ip link set lo up")?;
@@ -33,14 +29,7 @@ impl Netns {
     ///
     /// # Errors
     /// There can be no such wire.
-    pub fn wire(
-        &self,
-        name: &str,
-        address: &str,
-        other: &Self,
-        other_name: &str,
-        other_address: &str,
-    ) -> Result<()> {
+    pub fn wire(&self, name: &str, address: &str, other: &Self, other_name: &str, other_address: &str) -> Result<()> {
         ip(&[
             "link",
             "add",
@@ -55,12 +44,8 @@ impl Netns {
             "netns",
             &other.name,
         ])?;
-        self.run(&format!(
-            "ip addr add {address} dev {name} && ip link set {name} up"
-        ))?;
-        other.run(&format!(
-            "ip addr add {other_address} dev {other_name} && ip link set {other_name} up"
-        ))
+        self.run(&format!("ip addr add {address} dev {name} && ip link set {name} up"))?;
+        other.run(&format!("ip addr add {other_address} dev {other_name} && ip link set {other_name} up"))
     }
 
     /// Runs a shell line in it.
@@ -68,17 +53,8 @@ impl Netns {
     /// # Errors
     /// It fails.
     pub fn run(&self, line: &str) -> Result<()> {
-        let output = self
-            .command("sh")
-            .arg("-ec")
-            .arg(line)
-            .stdin(Stdio::null())
-            .output()?;
-        ensure!(
-            output.status.success(),
-            "{line}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = self.command("sh").arg("-ec").arg(line).stdin(Stdio::null()).output()?;
+        ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 
@@ -94,10 +70,7 @@ impl Netns {
     #[must_use]
     pub fn with(&self, original: &Command) -> Command {
         let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.name])
-            .arg(original.get_program())
-            .args(original.get_args());
+        command.args(["netns", "exec", &self.name]).arg(original.get_program()).args(original.get_args());
         for (name, value) in original.get_envs() {
             if let Some(value) = value {
                 command.env(name, value);
@@ -114,16 +87,7 @@ impl Drop for Netns {
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .context("ip")?;
-    ensure!(
-        output.status.success(),
-        "ip {}: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("ip").args(arguments).stdin(Stdio::null()).output().context("ip")?;
+    ensure!(output.status.success(), "ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

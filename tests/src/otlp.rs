@@ -110,10 +110,7 @@ impl Span {
     /// `service.name` of its resource.
     #[must_use]
     pub fn service(&self) -> &str {
-        self.resource
-            .get("service.name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.resource.get("service.name").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// `tracemend.link.evidence`, with the confidence, or the reason of an orphan.
@@ -122,11 +119,7 @@ impl Span {
         let text = |name| self.text(name).unwrap_or("-");
         match self.text("tracemend.link.orphan_reason") {
             Some(reason) => format!("orphan: {reason}"),
-            None => format!(
-                "{} ({})",
-                text("tracemend.link.evidence"),
-                text("tracemend.link.confidence")
-            ),
+            None => format!("{} ({})", text("tracemend.link.evidence"), text("tracemend.link.confidence")),
         }
     }
 
@@ -149,13 +142,8 @@ pub fn read_file(path: &Path) -> Result<Vec<Span>> {
         return Ok(Vec::new());
     };
     let mut spans = Vec::new();
-    for line in content
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-    {
-        spans.append(
-            &mut read_line(line).with_context(|| format!("in the line {}", line.trim_end()))?,
-        );
+    for line in content.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        spans.append(&mut read_line(line).with_context(|| format!("in the line {}", line.trim_end()))?);
     }
     Ok(spans)
 }
@@ -184,11 +172,7 @@ fn read_span(span: &Value, resource: &Arc<Attributes>) -> Result<Span> {
     let parsed = Span {
         trace_id: id(&span["traceId"], 32)?,
         span_id: id(&span["spanId"], 16)?,
-        parent: if text("parentSpanId").is_empty() {
-            None
-        } else {
-            Some(id(&span["parentSpanId"], 16)?)
-        },
+        parent: if text("parentSpanId").is_empty() { None } else { Some(id(&span["parentSpanId"], 16)?) },
         kind: match span["kind"].as_u64() {
             Some(2) => Kind::Server,
             Some(3) => Kind::Client,
@@ -204,10 +188,7 @@ fn read_span(span: &Value, resource: &Arc<Attributes>) -> Result<Span> {
             .collect::<Result<_>>()?,
         resource: Arc::clone(resource),
     };
-    ensure!(
-        parsed.start_ns <= parsed.end_ns,
-        "a span ends before it starts"
-    );
+    ensure!(parsed.start_ns <= parsed.end_ns, "a span ends before it starts");
     Ok(parsed)
 }
 
@@ -219,53 +200,32 @@ fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 fn id(value: &Value, digits: usize) -> Result<String> {
     let text = value.as_str().unwrap_or_default();
     ensure!(text.len() == digits, "an id of {digits} digits: {value}");
-    ensure!(
-        text.bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
-        "an id in lower-case hex: {value}"
-    );
-    ensure!(
-        text.bytes().any(|byte| byte != b'0'),
-        "an id that is not zero: {value}"
-    );
+    ensure!(text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "an id in lower-case hex: {value}");
+    ensure!(text.bytes().any(|byte| byte != b'0'), "an id that is not zero: {value}");
     Ok(text.to_owned())
 }
 
 /// 64-bit numbers are decimal strings (protobuf's JSON mapping).
 fn whole(value: &Value) -> Result<u64> {
-    value
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .with_context(|| format!("a 64-bit number as text: {value}"))
+    value.as_str().and_then(|text| text.parse().ok()).with_context(|| format!("a 64-bit number as text: {value}"))
 }
 
 fn attributes(holder: &Value) -> Result<Attributes> {
     let mut found = Attributes::new();
     for attribute in list(holder, "attributes") {
         let name = attribute["key"].as_str().context("an attribute's key")?;
-        let value =
-            any_value(&attribute["value"]).with_context(|| format!("the attribute {name}"))?;
-        ensure!(
-            found.insert(name.to_owned(), value).is_none(),
-            "the attribute {name} twice"
-        );
+        let value = any_value(&attribute["value"]).with_context(|| format!("the attribute {name}"))?;
+        ensure!(found.insert(name.to_owned(), value).is_none(), "the attribute {name} twice");
     }
     Ok(found)
 }
 
 fn any_value(value: &Value) -> Result<Value> {
-    let (name, inner) = value
-        .as_object()
-        .and_then(|object| object.iter().next())
-        .context("a value")?;
+    let (name, inner) = value.as_object().and_then(|object| object.iter().next()).context("a value")?;
     Ok(match name.as_str() {
         "stringValue" | "boolValue" | "doubleValue" => inner.clone(),
         "intValue" => whole(inner)?.into(),
-        "arrayValue" => list(inner, "values")
-            .iter()
-            .map(any_value)
-            .collect::<Result<Vec<_>>>()?
-            .into(),
+        "arrayValue" => list(inner, "values").iter().map(any_value).collect::<Result<Vec<_>>>()?.into(),
         _ => bail!("a value of kind {name}"),
     })
 }
@@ -286,27 +246,15 @@ mod tests {
         let spans = read_line(LINE).expect("a request");
         assert_eq!(spans.len(), 1);
         let span = &spans[0];
-        assert_eq!(
-            (span.pid(), span.kind, span.parent.as_deref()),
-            (Some(7), Kind::Client, None)
-        );
-        assert_eq!(
-            (span.local().as_str(), span.peer().as_str(), span.path()),
-            ("[::1]:80", "unix:", "/a/b")
-        );
+        assert_eq!((span.pid(), span.kind, span.parent.as_deref()), (Some(7), Kind::Client, None));
+        assert_eq!((span.local().as_str(), span.peer().as_str(), span.path()), ("[::1]:80", "unix:", "/a/b"));
     }
 
     #[test]
     fn malformed_ids_and_numbers_are_refused() {
         for (good, bad) in [
-            (
-                "0af7651916cd43dd8448eb211c80319c",
-                "0AF7651916CD43DD8448EB211C80319C",
-            ),
-            (
-                "0af7651916cd43dd8448eb211c80319c",
-                "00000000000000000000000000000000",
-            ),
+            ("0af7651916cd43dd8448eb211c80319c", "0AF7651916CD43DD8448EB211C80319C"),
+            ("0af7651916cd43dd8448eb211c80319c", "00000000000000000000000000000000"),
             ("b7ad6b7169203331", "t61rcWkgMzE="),
             ("\"1700000000000000000\"", "1700000000000000000"),
             ("\"1700000000000000001\"", "\"1600000000000000000\""),

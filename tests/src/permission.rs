@@ -17,9 +17,7 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 #[must_use]
 pub fn missing() -> Option<String> {
     if env::var_os(AGENT_VARIABLE).is_none() {
-        return Some(format!(
-            "{AGENT_VARIABLE} does not name the agent (`cargo xtask test` sets it)"
-        ));
+        return Some(format!("{AGENT_VARIABLE} does not name the agent (`cargo xtask test` sets it)"));
     }
     if !rustix::process::geteuid().is_root() {
         return Some("needs root".to_owned());
@@ -27,17 +25,13 @@ pub fn missing() -> Option<String> {
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Some("the kernel has no BTF".to_owned());
     }
-    if !fs::read_link("/proc/self/ns/pid")
-        .is_ok_and(|name| name.as_os_str() == INITIAL_PID_NAMESPACE)
-    {
+    if !fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == INITIAL_PID_NAMESPACE) {
         return Some("not in the host's pid namespace".to_owned());
     }
     match is_map_supported(MapType::Array) {
         Ok(true) => None,
         Ok(false) => Some("the kernel makes no BPF map".to_owned()),
-        Err(error) => Some(format!(
-            "BPF is not permitted (CAP_BPF, CAP_SYS_ADMIN): {error}"
-        )),
+        Err(error) => Some(format!("BPF is not permitted (CAP_BPF, CAP_SYS_ADMIN): {error}")),
     }
 }
 

@@ -9,9 +9,7 @@ use std::time::Duration;
 use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use crate::target::Target;
 use crate::wait;
@@ -53,12 +51,7 @@ impl Process {
         for stream in streams.into_iter().flatten() {
             collect(stream, Arc::clone(&lines));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            input: child.stdin.take(),
-            child,
-            lines,
-        })
+        Ok(Self { name: name.to_owned(), input: child.stdin.take(), child, lines })
     }
 
     /// Starts a server and waits until it accepts a connection on `target`.
@@ -97,11 +90,9 @@ impl Process {
     /// # Errors
     /// They are not there in time.
     pub fn forked(self, count: usize) -> Result<Self> {
-        wait::until(
-            &format!("{} has {count} processes", self.name),
-            START_LIMIT,
-            || Ok((self.tree().len() >= count).then_some(())),
-        )?;
+        wait::until(&format!("{} has {count} processes", self.name), START_LIMIT, || {
+            Ok((self.tree().len() >= count).then_some(()))
+        })?;
         Ok(self)
     }
 
@@ -131,12 +122,7 @@ impl Process {
     /// What it printed, output and errors, so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Fails if it has ended, with what it printed.
@@ -147,11 +133,7 @@ impl Process {
         if let Some(status) = self.child.try_wait()? {
             // Its last lines may still be in the pipe.
             thread::sleep(Duration::from_millis(50));
-            bail!(
-                "{} ended with {status}:\n{}",
-                self.name,
-                self.lines().join("\n")
-            );
+            bail!("{} ended with {status}:\n{}", self.name, self.lines().join("\n"));
         }
         Ok(())
     }
@@ -177,31 +159,18 @@ impl Process {
     }
 
     fn id(&self) -> Result<Pid> {
-        i32::try_from(self.pid())
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("a process id")
+        i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("a process id")
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Captured by the harness, so seen only where a test failed.
-        println!(
-            "--- {} (pid {}) printed:\n{}",
-            self.name,
-            self.pid(),
-            self.lines().join("\n")
-        );
+        println!("--- {} (pid {}) printed:\n{}", self.name, self.pid(), self.lines().join("\n"));
         drop(self.input.take());
         let Ok(id) = self.id() else { return };
         // Left unreaped until its group is gone: so long its id cannot have become another program's.
-        let exited = || {
-            waitid(
-                WaitId::Pid(id),
-                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG,
-            )
-        };
+        let exited = || waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG);
         let Ok(status) = exited() else { return };
         if status.is_none() && kill_process(id, Signal::TERM).is_ok() {
             _ = wait::until("its end", GRACE, || Ok(exited()?.map(drop)));
@@ -231,10 +200,6 @@ fn children(pid: u32) -> Vec<u32> {
     tasks
         .flatten()
         .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|list| {
-            list.split_whitespace()
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
 }

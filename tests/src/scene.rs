@@ -40,23 +40,14 @@ impl Scene {
     /// # Errors
     /// No temporary directory could be made.
     pub fn without_agent(test: &str, programs: &[&str]) -> Result<Option<Self>> {
-        if let Some(name) = programs
-            .iter()
-            .find(|name| permission::program(name).is_none())
-        {
-            skip(
-                test,
-                format_args!("{name} is not installed (`cargo xtask setup` installs it)"),
-            );
+        if let Some(name) = programs.iter().find(|name| permission::program(name).is_none()) {
+            skip(test, format_args!("{name} is not installed (`cargo xtask setup` installs it)"));
             return Ok(None);
         }
         // A test that failed poisons the turn and leaves nothing else behind.
         let turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::Builder::new().prefix("tracemend-").tempdir()?;
-        Ok(Some(Self {
-            directory,
-            _turn: turn,
-        }))
+        Ok(Some(Self { directory, _turn: turn }))
     }
 
     /// A path in the scene's directory.

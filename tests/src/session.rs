@@ -28,10 +28,7 @@ impl WireContext {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let run = clock::now_ns() ^ (u64::from(std::process::id()) << 40);
-        Self {
-            trace_id: format!("{run:016x}{number:016x}"),
-            span_id: format!("{:016x}", number | (1 << 63)),
-        }
+        Self { trace_id: format!("{run:016x}{number:016x}"), span_id: format!("{:016x}", number | (1 << 63)) }
     }
 
     /// The header field's value.
@@ -67,10 +64,7 @@ impl Session {
     /// # Errors
     /// Nobody listens there.
     pub fn connect(target: &Target) -> Result<Self> {
-        Ok(Self {
-            target: target.clone(),
-            stream: target.connect()?,
-        })
+        Ok(Self { target: target.clone(), stream: target.connect()? })
     }
 
     /// Sends one GET with the truth's id, and reads the answer whole.
@@ -90,25 +84,11 @@ impl Session {
         let (local, peer) = self.stream.ends()?;
         let from_ns = clock::now_ns();
         self.stream.write_all(head.as_bytes())?;
-        let (status, body) =
-            read_answer(&mut self.stream).with_context(|| format!("the answer to {id}"))?;
+        let (status, body) = read_answer(&mut self.stream).with_context(|| format!("the answer to {id}"))?;
         let to_ns = clock::now_ns();
         let pid = std::process::id();
-        let sighting = Sighting {
-            event: Event::Out,
-            id: id.to_owned(),
-            pid,
-            local,
-            peer,
-            from_ns,
-            to_ns,
-        };
-        Ok(Sent {
-            sighting,
-            context,
-            status,
-            body_bytes: body.len(),
-        })
+        let sighting = Sighting { event: Event::Out, id: id.to_owned(), pid, local, peer, from_ns, to_ns };
+        Ok(Sent { sighting, context, status, body_bytes: body.len() })
     }
 }
 
@@ -128,25 +108,14 @@ pub fn read_answer(stream: &mut impl Read) -> Result<(u16, Vec<u8>)> {
     while bytes.len() < head_bytes + length {
         extend(stream, &mut bytes, &mut chunk)?;
     }
-    ensure!(
-        bytes.len() == head_bytes + length,
-        "{} bytes behind the answer",
-        bytes.len() - head_bytes - length
-    );
+    ensure!(bytes.len() == head_bytes + length, "{} bytes behind the answer", bytes.len() - head_bytes - length);
     Ok((status, bytes.split_off(head_bytes)))
 }
 
 fn extend(stream: &mut impl Read, bytes: &mut Vec<u8>, chunk: &mut [u8]) -> Result<()> {
     let count = stream.read(chunk)?;
-    ensure!(
-        count > 0,
-        "the connection ended after {} bytes",
-        bytes.len()
-    );
-    ensure!(
-        bytes.len() + count <= ANSWER_BYTES_MAX,
-        "an answer of more than {ANSWER_BYTES_MAX} bytes"
-    );
+    ensure!(count > 0, "the connection ended after {} bytes", bytes.len());
+    ensure!(bytes.len() + count <= ANSWER_BYTES_MAX, "an answer of more than {ANSWER_BYTES_MAX} bytes");
     bytes.extend_from_slice(&chunk[..count]);
     Ok(())
 }
@@ -161,11 +130,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
     let status = answer.code.context("a status")?;
     for field in &*answer.headers {
         if field.name.eq_ignore_ascii_case("content-length") {
-            return Ok(Some((
-                status,
-                head_bytes,
-                std::str::from_utf8(field.value)?.parse()?,
-            )));
+            return Ok(Some((status, head_bytes, std::str::from_utf8(field.value)?.parse()?)));
         }
     }
     bail!("an answer of status {status} without a length")
@@ -178,10 +143,7 @@ mod tests {
     #[test]
     fn answers_end_at_their_length() {
         let mut stream: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc";
-        assert_eq!(
-            read_answer(&mut stream).expect("an answer"),
-            (404, b"abc".to_vec())
-        );
+        assert_eq!(read_answer(&mut stream).expect("an answer"), (404, b"abc".to_vec()));
         let mut short: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabc";
         assert!(read_answer(&mut short).is_err());
     }

@@ -46,14 +46,13 @@ impl Target {
     pub fn connect(&self) -> Result<Stream> {
         let stream = match self {
             Self::Tcp(address) => {
-                let stream =
-                    TcpStream::connect(address).with_context(|| format!("connecting to {self}"))?;
+                let stream = TcpStream::connect(address).with_context(|| format!("connecting to {self}"))?;
                 stream.set_nodelay(true)?;
                 Stream::Tcp(stream)
             }
-            Self::Unix(path) => Stream::Unix(
-                UnixStream::connect(path).with_context(|| format!("connecting to {self}"))?,
-            ),
+            Self::Unix(path) => {
+                Stream::Unix(UnixStream::connect(path).with_context(|| format!("connecting to {self}"))?)
+            }
         };
         stream.limit(IO_LIMIT)?;
         Ok(stream)
@@ -78,11 +77,7 @@ pub fn free_port() -> Result<u16> {
     const FIRST: u16 = 18_000;
     const COUNT: u16 = 10_000;
     // Test processes that run at a time begin at different places.
-    let offset = (std::process::id() % u32::from(COUNT))
-        .try_into()
-        .unwrap_or(0_u16)
-        .wrapping_mul(37)
-        % COUNT;
+    let offset = (std::process::id() % u32::from(COUNT)).try_into().unwrap_or(0_u16).wrapping_mul(37) % COUNT;
     (0..COUNT)
         .map(|_| FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT)
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
@@ -105,17 +100,12 @@ impl Stream {
     /// The stream is not connected any more.
     pub fn ends(&self) -> io::Result<(String, String)> {
         match self {
-            Self::Tcp(stream) => Ok((
-                stream.local_addr()?.to_string(),
-                stream.peer_addr()?.to_string(),
-            )),
+            Self::Tcp(stream) => Ok((stream.local_addr()?.to_string(), stream.peer_addr()?.to_string())),
             Self::Unix(stream) => {
                 let path = |address: std::os::unix::net::SocketAddr| {
                     format!(
                         "unix:{}",
-                        address
-                            .as_pathname()
-                            .map_or_else(String::new, |path| path.display().to_string())
+                        address.as_pathname().map_or_else(String::new, |path| path.display().to_string())
                     )
                 };
                 Ok((path(stream.local_addr()?), path(stream.peer_addr()?)))
@@ -125,12 +115,12 @@ impl Stream {
 
     fn limit(&self, limit: Duration) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream
-                .set_read_timeout(Some(limit))
-                .and_then(|()| stream.set_write_timeout(Some(limit))),
-            Self::Unix(stream) => stream
-                .set_read_timeout(Some(limit))
-                .and_then(|()| stream.set_write_timeout(Some(limit))),
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit)))
+            }
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(limit)).and_then(|()| stream.set_write_timeout(Some(limit)))
+            }
         }
     }
 }

@@ -58,8 +58,5 @@ pub fn read_log(path: &Path) -> Result<Vec<Sighting>> {
     let Ok(content) = fs::read_to_string(path) else {
         return Ok(Vec::new());
     };
-    content
-        .lines()
-        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
-        .collect()
+    content.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
 }

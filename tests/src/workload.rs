@@ -17,9 +17,7 @@ pub const PYTHON: &str = "/usr/bin/python3";
 #[must_use]
 pub fn python(scene: &Scene, script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(PYTHON);
-    command
-        .arg(directory("python").join(script))
-        .args(arguments);
+    command.arg(directory("python").join(script)).args(arguments);
     surroundings(&mut command, scene);
     command
 }
@@ -38,11 +36,7 @@ pub fn backend(scene: &Scene, target: &Target) -> Result<Process> {
 /// # Errors
 /// It does not start.
 pub fn client(scene: &Scene, target: &Target, count: usize, ids: &str) -> Result<Process> {
-    let mut command = python(
-        scene,
-        "client.py",
-        &[&target.to_string(), &count.to_string(), ids],
-    );
+    let mut command = python(scene, "client.py", &[&target.to_string(), &count.to_string(), ids]);
     Process::start("client", &mut command)
 }
 
@@ -51,11 +45,7 @@ pub fn client(scene: &Scene, target: &Target, count: usize, ids: &str) -> Result
 /// # Errors
 /// It does not start.
 pub fn patterns(scene: &Scene, target: &Target, backend: &Target) -> Result<Process> {
-    let mut command = python(
-        scene,
-        "patterns.py",
-        &[&target.to_string(), &backend.to_string()],
-    );
+    let mut command = python(scene, "patterns.py", &[&target.to_string(), &backend.to_string()]);
     Process::serving("patterns", &mut command, target)
 }
 
@@ -72,17 +62,8 @@ pub enum Forward {
 ///
 /// # Errors
 /// It does not start.
-pub fn asyncio(
-    scene: &Scene,
-    target: &Target,
-    backend: &Target,
-    forward: Forward,
-) -> Result<Process> {
-    let mut command = python(
-        scene,
-        "asyncio_app.py",
-        &[&target.to_string(), &backend.to_string()],
-    );
+pub fn asyncio(scene: &Scene, target: &Target, backend: &Target, forward: Forward) -> Result<Process> {
+    let mut command = python(scene, "asyncio_app.py", &[&target.to_string(), &backend.to_string()]);
     Process::serving("asyncio", with(&mut command, forward), target)
 }
 
@@ -90,30 +71,12 @@ pub fn asyncio(
 ///
 /// # Errors
 /// It does not start.
-pub fn gunicorn(
-    scene: &Scene,
-    target: &Target,
-    backend: &Target,
-    workers: usize,
-    forward: Forward,
-) -> Result<Process> {
+pub fn gunicorn(scene: &Scene, target: &Target, backend: &Target, workers: usize, forward: Forward) -> Result<Process> {
     let mut command = Command::new(PYTHON);
     command
         .arg("/usr/bin/gunicorn")
-        .args([
-            "--worker-class",
-            "sync",
-            "--log-level",
-            "warning",
-            "--backlog",
-            "1024",
-        ])
-        .args([
-            "--workers",
-            &workers.to_string(),
-            "--bind",
-            &target.to_string(),
-        ])
+        .args(["--worker-class", "sync", "--log-level", "warning", "--backlog", "1024"])
+        .args(["--workers", &workers.to_string(), "--bind", &target.to_string()])
         .arg("--chdir")
         .arg(directory("python"))
         .arg("app:app")
@@ -138,16 +101,10 @@ pub enum Upstream {
 pub fn nginx(scene: &Scene, target: &Target, next: &Target, upstream: Upstream) -> Result<Process> {
     const WORKERS: usize = 2;
     let (keepalive, reuse) = match upstream {
-        Upstream::KeptAlive => (
-            "keepalive 32;",
-            "proxy_http_version 1.1; proxy_set_header Connection \"\";",
-        ),
+        Upstream::KeptAlive => ("keepalive 32;", "proxy_http_version 1.1; proxy_set_header Connection \"\";"),
         Upstream::PerRequest => ("", ""),
     };
-    let home = scene.path(&format!(
-        "nginx-{}",
-        target.to_string().replace(['/', ':'], "-")
-    ));
+    let home = scene.path(&format!("nginx-{}", target.to_string().replace(['/', ':'], "-")));
     fs::create_dir(&home)?;
     let configuration = fs::read_to_string(directory("nginx").join("proxy.conf"))?
         .replace("@DIR@", &home.display().to_string())
@@ -159,22 +116,14 @@ pub fn nginx(scene: &Scene, target: &Target, next: &Target, upstream: Upstream) 
     let file = home.join("nginx.conf");
     fs::write(&file, configuration)?;
     let mut command = Command::new("/usr/sbin/nginx");
-    command
-        .arg("-p")
-        .arg(&home)
-        .arg("-c")
-        .arg(&file)
-        .arg("-e")
-        .arg("stderr");
+    command.arg("-p").arg(&home).arg("-c").arg(&file).arg("-e").arg("stderr");
     Process::serving("nginx", &mut command, target)?.forked(WORKERS + 1)
 }
 
 /// The directory of the workloads of one runtime.
 #[must_use]
 pub fn directory(runtime: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("workloads")
-        .join(runtime)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads").join(runtime)
 }
 
 fn surroundings(command: &mut Command, scene: &Scene) {

@@ -15,7 +15,7 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::emit;
+use crate::emit::{self, Admission};
 use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock};
 use crate::kernel::task::{O_NONBLOCK, Task};
 use crate::kernel::user;
@@ -139,7 +139,7 @@ fn bytes(
         thread.counting = 0;
         emit::count_of(pending, u64::from(thread.counting_direction));
     }
-    if connection.policy == capture::NONE || (connection.shed != 0 && !turn_start) {
+    if connection.policy == capture::NONE || shed_in_silence(connection, turn_start, index) {
         return None;
     }
     let wanted = if connection.shed != 0 { 0 } else { wanted_bytes(connection, index, offset, call) };
@@ -194,6 +194,13 @@ fn bytes(
     emit::data(cookie, scratch);
     scratch.busy = 0;
     Some(())
+}
+
+/// True if nothing more is told of a shed exchange: one record at the beginning of its request says that it is shed.
+#[inline(always)]
+fn shed_in_silence(connection: &Connection, turn_start: bool, index: usize) -> bool {
+    let asks = (index == 0) == sends_requests(connection);
+    connection.shed == 2 || (connection.shed == 1 && !(turn_start && asks))
 }
 
 /// Captures what is wanted, if the caller's registers prove the buffer.
@@ -261,10 +268,14 @@ fn begin_turn(connection: &mut Connection, task: Task, call: Call) {
     }
     let asks = (call.direction == direction::SEND) == sends_requests(connection);
     if asks {
+        // A turn costs its request's head, and about as much as a short one for its answer and both headers.
         let head = head_bytes(0, 0, call.length, setting!(request_head_bytes));
-        let shed = emit::over_budget(connection.cookie, task.tgid(), head);
-        connection.shed = u8::from(shed);
-        if shed {
+        connection.shed = match emit::admit(connection.cookie, task.tgid(), head + setting!(response_head_bytes)) {
+            Admission::Told => 0,
+            Admission::Shed => 1,
+            Admission::Silent => 2,
+        };
+        if connection.shed != 0 {
             emit::count(loss::SHED, 1);
         }
     }

@@ -79,7 +79,8 @@ pub struct Settings {
     pub request_head_bytes: u32,
     /// Captured bytes of a response turn.
     pub response_head_bytes: u32,
-    /// Bytes a process may put into the rings in 100 ms before its new turns are shed when a ring is half full.
+    /// Bytes a process may put into the rings in 100 ms before its new turns are shed when a ring is half full; less
+    /// as the ring fills further.
     pub process_budget_bytes: u32,
 }
 

@@ -27,27 +27,15 @@ pub(super) fn join<'a>(exchanges: &[Exchange], spans: &'a [Span]) -> Joined<'a> 
     }
     let mut told = HashMap::<Connection, Vec<(usize, &End)>>::new();
     for (place, exchange) in exchanges.iter().enumerate() {
-        for (kind, end) in [
-            (Kind::Client, &exchange.client),
-            (Kind::Server, &exchange.server),
-        ] {
-            told.entry(connection(kind, end.pid, &end.local, &end.peer))
-                .or_default()
-                .push((place, end));
+        for (kind, end) in [(Kind::Client, &exchange.client), (Kind::Server, &exchange.server)] {
+            told.entry(connection(kind, end.pid, &end.local, &end.peer)).or_default().push((place, end));
         }
     }
-    let mut joined = Joined {
-        clients: vec![None; exchanges.len()],
-        servers: vec![None; exchanges.len()],
-        extra: Vec::new(),
-    };
+    let mut joined =
+        Joined { clients: vec![None; exchanges.len()], servers: vec![None; exchanges.len()], extra: Vec::new() };
     for (connection, ends) in told {
         let spans = waiting.remove(&connection).unwrap_or_default();
-        let side = if connection.0 == Kind::Client {
-            &mut joined.clients
-        } else {
-            &mut joined.servers
-        };
+        let side = if connection.0 == Kind::Client { &mut joined.clients } else { &mut joined.servers };
         joined.extra.extend(pair(&ends, spans, side));
     }
     joined.extra.extend(waiting.into_values().flatten());
@@ -66,11 +54,7 @@ fn connection(kind: Kind, pid: Option<u32>, local: &str, peer: &str) -> Connecti
 
 /// Exchanges on a connection follow one another: each is described by the span nearest to it, and of several exchanges
 /// with the same nearest span only the nearest one is. Gives the spans that are left.
-fn pair<'a>(
-    ends: &[(usize, &End)],
-    spans: Vec<&'a Span>,
-    side: &mut [Option<&'a Span>],
-) -> Vec<&'a Span> {
+fn pair<'a>(ends: &[(usize, &End)], spans: Vec<&'a Span>, side: &mut [Option<&'a Span>]) -> Vec<&'a Span> {
     let mut claims = vec![None::<((u64, u64), usize)>; spans.len()];
     for (place, end) in ends {
         let nearest = (0..spans.len()).min_by_key(|index| distance(end, spans[*index]));
@@ -94,10 +78,7 @@ fn pair<'a>(
 /// (A span's end may be seen a little late, when the next exchange has begun already: its start is the better witness.)
 fn distance(end: &End, span: &Span) -> (u64, u64) {
     let middle = end.from_ns + (end.to_ns - end.from_ns) / 2;
-    let outside = span
-        .start_ns
-        .saturating_sub(middle)
-        .max(middle.saturating_sub(span.end_ns));
+    let outside = span.start_ns.saturating_sub(middle).max(middle.saturating_sub(span.end_ns));
     (outside, middle.abs_diff(span.start_ns))
 }
 
@@ -105,25 +86,18 @@ fn distance(end: &End, span: &Span) -> (u64, u64) {
 /// through its server: it is the one whose half the server span claims to be. Judged is then whether the two links
 /// together, over this call, lead to the cause.
 fn through_their_server<'a>(exchanges: &[Exchange], joined: &mut Joined<'a>) {
-    let mut extra: HashMap<(&'a str, &'a str), &'a Span> = joined
-        .extra
-        .drain(..)
-        .map(|span| ((span.trace_id.as_str(), span.span_id.as_str()), span))
-        .collect();
+    let mut extra: HashMap<(&'a str, &'a str), &'a Span> =
+        joined.extra.drain(..).map(|span| ((span.trace_id.as_str(), span.span_id.as_str()), span)).collect();
     for (place, exchange) in exchanges.iter().enumerate() {
         let nameless = exchange.client.pid.is_none() && exchange.client.peer.starts_with("unix:");
-        let Some(server) =
-            joined.servers[place].filter(|_| nameless && joined.clients[place].is_none())
-        else {
+        let Some(server) = joined.servers[place].filter(|_| nameless && joined.clients[place].is_none()) else {
             continue;
         };
         let Some(parent) = server.parent.as_deref() else {
             continue;
         };
         let claimed = extra.get(&(server.trace_id.as_str(), parent)).copied();
-        if claimed
-            .is_some_and(|span| span.kind == Kind::Client && span.peer() == exchange.client.peer)
-        {
+        if claimed.is_some_and(|span| span.kind == Kind::Client && span.peer() == exchange.client.peer) {
             joined.clients[place] = extra.remove(&(server.trace_id.as_str(), parent));
         }
     }

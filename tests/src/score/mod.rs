@@ -31,20 +31,14 @@ impl Truth {
     /// What the workloads told.
     #[must_use]
     pub fn new(sightings: Vec<Sighting>) -> Self {
-        Self {
-            sightings,
-            ..Self::default()
-        }
+        Self { sightings, ..Self::default() }
     }
 
     /// Adds what a driver sent. The driver is not traced: nobody may have a span for its end.
     #[must_use]
     pub fn driven(mut self, sent: &[Sent]) -> Self {
-        self.sightings
-            .extend(sent.iter().map(|sent| sent.sighting.clone()));
-        let contexts = sent
-            .iter()
-            .filter_map(|sent| Some((sent.sighting.id.clone(), sent.context.clone()?)));
+        self.sightings.extend(sent.iter().map(|sent| sent.sighting.clone()));
+        let contexts = sent.iter().filter_map(|sent| Some((sent.sighting.id.clone(), sent.context.clone()?)));
         self.contexts.extend(contexts);
         self
     }
@@ -60,8 +54,7 @@ impl Truth {
     #[must_use]
     pub fn only(&self, ids: &str) -> Self {
         let mut part = self.clone();
-        part.sightings
-            .retain(|sighting| sighting.id.starts_with(ids));
+        part.sightings.retain(|sighting| sighting.id.starts_with(ids));
         part
     }
 
@@ -72,24 +65,14 @@ impl Truth {
     pub fn judge(&self, spans: &[Span]) -> Result<Score> {
         let exchanges = exchange::gather(&self.sightings)?;
         let joined = join::join(&exchanges, spans);
-        let mut score = Score {
-            exchanges: exchanges.len(),
-            extra: twice(spans),
-            ..Score::default()
-        };
+        let mut score = Score { exchanges: exchanges.len(), extra: twice(spans), ..Score::default() };
         for (place, exchange) in exchanges.iter().enumerate() {
             self.judge_exchange(place, exchange, &exchanges, &joined, &mut score);
         }
         let extra = joined.extra.iter();
-        score.extra.extend(extra.map(|span| {
-            format!(
-                "{:?} {} {} <- {}",
-                span.kind,
-                span.path(),
-                span.local(),
-                span.peer()
-            )
-        }));
+        score
+            .extra
+            .extend(extra.map(|span| format!("{:?} {} {} <- {}", span.kind, span.path(), span.local(), span.peer())));
         Ok(score)
     }
 
@@ -104,31 +87,19 @@ impl Truth {
         let (client, server) = (joined.clients[place], joined.servers[place]);
         let client_traced = exchange.cause.is_some() || self.driver_traced;
         if server.is_none() {
-            score
-                .missing
-                .push(format!("server span of {}", exchange.id));
+            score.missing.push(format!("server span of {}", exchange.id));
         }
         if client_traced && client.is_none() {
-            score
-                .missing
-                .push(format!("client span of {}", exchange.id));
+            score.missing.push(format!("client span of {}", exchange.id));
         }
         if !client_traced && let Some(client) = client {
-            score.extra.push(format!(
-                "client span {} of the untraced driver's {}",
-                client.span_id, exchange.id
-            ));
+            score.extra.push(format!("client span {} of the untraced driver's {}", client.span_id, exchange.id));
         }
-        let wire = self
-            .contexts
-            .get(&exchange.id)
-            .map(|context| (context.trace_id.as_str(), context.span_id.as_str()));
+        let wire = self.contexts.get(&exchange.id).map(|context| (context.trace_id.as_str(), context.span_id.as_str()));
         let caller = if client_traced { client.map(ids) } else { wire };
         // Without its client span nothing can be said about a traced caller's half; it is missing already.
         if let Some(server) = server.filter(|_| !client_traced || client.is_some()) {
-            score
-                .halves
-                .judge(server, caller, &exchange.id, &mut score.wrong);
+            score.halves.judge(server, caller, &exchange.id, &mut score.wrong);
         }
         let Some(client) = client.filter(|_| client_traced) else {
             return;
@@ -144,14 +115,8 @@ impl Truth {
                 Some(ids(cause))
             }
         };
-        let fate = score
-            .causes
-            .judge(client, cause, &exchange.id, &mut score.wrong);
-        score
-            .evidence
-            .entry(client.evidence())
-            .or_default()
-            .count(fate);
+        let fate = score.causes.judge(client, cause, &exchange.id, &mut score.wrong);
+        score.evidence.entry(client.evidence()).or_default().count(fate);
     }
 }
 
@@ -159,9 +124,7 @@ impl Truth {
 fn twice(spans: &[Span]) -> Vec<String> {
     let mut seen = HashSet::new();
     let again = spans.iter().filter(|span| !seen.insert(&span.span_id));
-    again
-        .map(|span| format!("the id {} again", span.span_id))
-        .collect()
+    again.map(|span| format!("the id {} again", span.span_id)).collect()
 }
 
 /// Trace and span id.
@@ -191,19 +154,11 @@ pub struct Fates {
 }
 
 impl Fates {
-    fn judge(
-        &mut self,
-        span: &Span,
-        parent: Option<Ids<'_>>,
-        id: &str,
-        wrong: &mut Vec<String>,
-    ) -> Fate {
+    fn judge(&mut self, span: &Span, parent: Option<Ids<'_>>, id: &str, wrong: &mut Vec<String>) -> Fate {
         let fate = match (&span.parent, parent) {
             (None, None) => Fate::Right,
             (None, Some(_)) => Fate::Orphan,
-            (Some(found), Some((trace, parent))) if found == parent && span.trace_id == trace => {
-                Fate::Right
-            }
+            (Some(found), Some((trace, parent))) if found == parent && span.trace_id == trace => Fate::Right,
             (Some(found), _) => {
                 wrong.push(format!(
                     "{:?} span {} of {id} ({}): parent {found} in trace {}, in truth {parent:?}",
@@ -230,11 +185,7 @@ impl Fates {
 
 impl fmt::Display for Fates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} right, {} orphan, {} wrong",
-            self.right, self.orphan, self.wrong
-        )
+        write!(f, "{} right, {} orphan, {} wrong", self.right, self.orphan, self.wrong)
     }
 }
 
@@ -263,10 +214,7 @@ impl Score {
     /// # Errors
     /// It is not so.
     pub fn whole(&self) -> Result<()> {
-        ensure!(
-            self.missing.is_empty() && self.extra.is_empty(),
-            "spans are missing or invented\n{self}"
-        );
+        ensure!(self.missing.is_empty() && self.extra.is_empty(), "spans are missing or invented\n{self}");
         Ok(())
     }
 
@@ -275,10 +223,7 @@ impl Score {
     /// # Errors
     /// It is not so.
     pub fn none_wrong(&self) -> Result<()> {
-        ensure!(
-            self.halves.wrong == 0 && self.causes.wrong == 0,
-            "links are wrong\n{self}"
-        );
+        ensure!(self.halves.wrong == 0 && self.causes.wrong == 0, "links are wrong\n{self}");
         Ok(())
     }
 
@@ -289,10 +234,7 @@ impl Score {
     pub fn all_right(&self) -> Result<()> {
         self.whole()?;
         self.none_wrong()?;
-        ensure!(
-            self.halves.orphan == 0 && self.causes.orphan == 0,
-            "links are missing\n{self}"
-        );
+        ensure!(self.halves.orphan == 0 && self.causes.orphan == 0, "links are missing\n{self}");
         Ok(())
     }
 }
@@ -301,25 +243,14 @@ impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Examples printed of each defect.
         const EXAMPLES: usize = 10;
-        writeln!(
-            f,
-            "{} exchanges; halves: {}; causes: {}",
-            self.exchanges, self.halves, self.causes
-        )?;
+        writeln!(f, "{} exchanges; halves: {}; causes: {}", self.exchanges, self.halves, self.causes)?;
         for (evidence, fates) in &self.evidence {
             writeln!(f, "  {evidence}: {fates}")?;
         }
-        for (name, defects) in [
-            ("missing", &self.missing),
-            ("extra", &self.extra),
-            ("wrong", &self.wrong),
-        ] {
+        for (name, defects) in [("missing", &self.missing), ("extra", &self.extra), ("wrong", &self.wrong)] {
             if !defects.is_empty() {
                 writeln!(f, "  {} {name}, such as", defects.len())?;
-                defects
-                    .iter()
-                    .take(EXAMPLES)
-                    .try_for_each(|defect| writeln!(f, "    {defect}"))?;
+                defects.iter().take(EXAMPLES).try_for_each(|defect| writeln!(f, "    {defect}"))?;
             }
         }
         Ok(())

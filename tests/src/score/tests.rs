@@ -21,58 +21,21 @@ fn truth(count: u64) -> Vec<Sighting> {
         .flat_map(|number| {
             let start = 1_000_000_000 + number * 1_000_000;
             [
-                sighting(
-                    Event::Out,
-                    format!("r{number}"),
-                    "d:1",
-                    "s:1",
-                    start,
-                    start + 900_000,
-                ),
-                sighting(
-                    Event::In,
-                    format!("r{number}"),
-                    "s:1",
-                    "d:1",
-                    start + 100_000,
-                    start + 100_000,
-                ),
-                sighting(
-                    Event::Out,
-                    format!("r{number}.1"),
-                    "s:2",
-                    "b:1",
-                    start + 200_000,
-                    start + 800_000,
-                ),
-                sighting(
-                    Event::In,
-                    format!("r{number}.1"),
-                    "b:1",
-                    "s:2",
-                    start + 400_000,
-                    start + 400_000,
-                ),
+                sighting(Event::Out, format!("r{number}"), "d:1", "s:1", start, start + 900_000),
+                sighting(Event::In, format!("r{number}"), "s:1", "d:1", start + 100_000, start + 100_000),
+                sighting(Event::Out, format!("r{number}.1"), "s:2", "b:1", start + 200_000, start + 800_000),
+                sighting(Event::In, format!("r{number}.1"), "b:1", "s:2", start + 400_000, start + 400_000),
             ]
         })
         .collect()
 }
 
-fn span(
-    kind: Kind,
-    ids: (u64, u64),
-    parent: Option<u64>,
-    ends: (&str, &str),
-    times: (u64, u64),
-) -> Span {
+fn span(kind: Kind, ids: (u64, u64), parent: Option<u64>, ends: (&str, &str), times: (u64, u64)) -> Span {
     let mut attributes = Attributes::new();
     for (name, end) in [("network.local", ends.0), ("network.peer", ends.1)] {
         let (address, port) = end.split_once(':').expect("an address with a port");
         attributes.insert(format!("{name}.address"), address.into());
-        attributes.insert(
-            format!("{name}.port"),
-            port.parse::<u64>().expect("a port").into(),
-        );
+        attributes.insert(format!("{name}.port"), port.parse::<u64>().expect("a port").into());
     }
     Span {
         trace_id: format!("{:032x}", ids.0 + 1),
@@ -95,27 +58,9 @@ fn spans(count: u64) -> Vec<Span> {
             let start = 1_000_000_000 + number * 1_000_000;
             let id = number * 3 + 1;
             [
-                span(
-                    Kind::Server,
-                    (number, id),
-                    None,
-                    ("s:1", "d:1"),
-                    (start + 50_000, start + 880_000),
-                ),
-                span(
-                    Kind::Client,
-                    (number, id + 1),
-                    Some(id),
-                    ("s:2", "b:1"),
-                    (start + 210_000, start + 790_000),
-                ),
-                span(
-                    Kind::Server,
-                    (number, id + 2),
-                    Some(id + 1),
-                    ("b:1", "s:2"),
-                    (start + 300_000, start + 700_000),
-                ),
+                span(Kind::Server, (number, id), None, ("s:1", "d:1"), (start + 50_000, start + 880_000)),
+                span(Kind::Client, (number, id + 1), Some(id), ("s:2", "b:1"), (start + 210_000, start + 790_000)),
+                span(Kind::Server, (number, id + 2), Some(id + 1), ("b:1", "s:2"), (start + 300_000, start + 700_000)),
             ]
         })
         .collect();
@@ -131,31 +76,18 @@ fn judge(spans: &[Span], count: u64) -> Score {
 fn perfect_spans_are_all_right() {
     let score = judge(&spans(100), 100);
     score.all_right().expect("all right");
-    assert_eq!(
-        (score.exchanges, score.halves.right, score.causes.right),
-        (200, 200, 100)
-    );
+    assert_eq!((score.exchanges, score.halves.right, score.causes.right), (200, 200, 100));
 }
 
 #[test]
 fn a_parent_of_another_request_is_wrong() {
     let mut all = spans(10);
     let (first, second) = (4, 7);
-    assert_eq!(
-        (all[first].kind, all[second].kind),
-        (Kind::Client, Kind::Client)
-    );
+    assert_eq!((all[first].kind, all[second].kind), (Kind::Client, Kind::Client));
     let parent = all[first].parent.clone();
     all[second].parent = parent;
     let score = judge(&all, 10);
-    assert_eq!(
-        score.causes,
-        Fates {
-            right: 9,
-            orphan: 0,
-            wrong: 1
-        }
-    );
+    assert_eq!(score.causes, Fates { right: 9, orphan: 0, wrong: 1 });
     assert!(score.none_wrong().is_err());
 }
 
@@ -174,14 +106,7 @@ fn no_parent_is_an_orphan_and_not_wrong() {
     let mut all = spans(10);
     all[4].parent = None;
     let score = judge(&all, 10);
-    assert_eq!(
-        score.causes,
-        Fates {
-            right: 9,
-            orphan: 1,
-            wrong: 0
-        }
-    );
+    assert_eq!(score.causes, Fates { right: 9, orphan: 1, wrong: 0 });
     score.none_wrong().expect("an orphan is not wrong");
     assert!(score.all_right().is_err());
 }
@@ -189,10 +114,7 @@ fn no_parent_is_an_orphan_and_not_wrong() {
 #[test]
 fn a_root_with_a_parent_is_wrong() {
     let mut all = spans(10);
-    let root = all
-        .iter_mut()
-        .find(|span| span.local() == "s:1")
-        .expect("a root");
+    let root = all.iter_mut().find(|span| span.local() == "s:1").expect("a root");
     root.parent = Some("00000000000000ff".to_owned());
     assert_eq!(judge(&all, 10).halves.wrong, 1);
 }
@@ -211,20 +133,8 @@ fn each_missing_span_is_found_without_shifting_the_others() {
 #[test]
 fn an_invented_span_is_extra() {
     let mut all = spans(10);
-    all.push(span(
-        Kind::Server,
-        (3, 99),
-        None,
-        ("s:1", "d:1"),
-        (1_000_950_000, 1_000_960_000),
-    ));
-    all.push(span(
-        Kind::Client,
-        (3, 98),
-        None,
-        ("s:9", "d:9"),
-        (1_000_950_000, 1_000_960_000),
-    ));
+    all.push(span(Kind::Server, (3, 99), None, ("s:1", "d:1"), (1_000_950_000, 1_000_960_000)));
+    all.push(span(Kind::Client, (3, 98), None, ("s:9", "d:9"), (1_000_950_000, 1_000_960_000)));
     let score = judge(&all, 10);
     assert_eq!((score.missing.len(), score.extra.len()), (0, 2), "{score}");
 }
@@ -267,14 +177,8 @@ fn shuffled_truth_scores_at_chance() {
             sighting.id = format!("r{}.{call}", (number * 77 + 5) % COUNT);
         }
     }
-    let score = Truth::new(shuffled)
-        .judge(&spans(COUNT as u64))
-        .expect("a score");
-    assert_eq!(
-        score.halves.right,
-        2 * COUNT,
-        "halves know nothing of causes"
-    );
+    let score = Truth::new(shuffled).judge(&spans(COUNT as u64)).expect("a score");
+    assert_eq!(score.halves.right, 2 * COUNT, "halves know nothing of causes");
     assert!(score.causes.right <= COUNT / 50, "{score}");
     assert_eq!(score.causes.right + score.causes.wrong, COUNT);
 }
@@ -288,33 +192,14 @@ fn truth_that_contradicts_itself_is_no_truth() {
 
 #[test]
 fn a_wire_context_is_the_driven_roots_parent() {
-    let context = WireContext {
-        trace_id: format!("{:032x}", 1),
-        span_id: format!("{:016x}", 77),
-    };
-    let sent = Sent {
-        sighting: truth(1)[0].clone(),
-        context: Some(context),
-        status: 200,
-        body_bytes: 0,
-    };
+    let context = WireContext { trace_id: format!("{:032x}", 1), span_id: format!("{:016x}", 77) };
+    let sent = Sent { sighting: truth(1)[0].clone(), context: Some(context), status: 200, body_bytes: 0 };
     let workloads = truth(1).into_iter().skip(1).collect::<Vec<_>>();
     let judged = Truth::new(workloads).driven(&[sent]);
     let mut all = spans(1);
-    assert_eq!(
-        judged.judge(&all).expect("a score").halves,
-        Fates {
-            right: 1,
-            orphan: 1,
-            wrong: 0
-        }
-    );
+    assert_eq!(judged.judge(&all).expect("a score").halves, Fates { right: 1, orphan: 1, wrong: 0 });
     all[2].parent = Some(format!("{:016x}", 77));
-    judged
-        .judge(&all)
-        .expect("a score")
-        .all_right()
-        .expect("all right");
+    judged.judge(&all).expect("a score").all_right().expect("all right");
 }
 
 #[test]
@@ -326,29 +211,20 @@ fn calls_over_a_unix_socket_are_judged_through_their_server() {
                 (Kind::Server, "b:1") => "network.local",
                 _ => continue,
             };
-            span.attributes
-                .retain(|name, _| !name.starts_with("network."));
-            span.attributes
-                .insert(format!("{name}.address"), "/b".into());
+            span.attributes.retain(|name, _| !name.starts_with("network."));
+            span.attributes.insert(format!("{name}.address"), "/b".into());
             span.resource = Arc::new(Attributes::from([("process.pid".to_owned(), 1.into())]));
         }
     };
     let mut sightings = truth(10);
     // The caller tells nothing, as nginx.
     sightings.retain(|sighting| !(sighting.event == Event::Out && sighting.id.contains('.')));
-    for sighting in sightings
-        .iter_mut()
-        .filter(|sighting| sighting.id.contains('.'))
-    {
+    for sighting in sightings.iter_mut().filter(|sighting| sighting.id.contains('.')) {
         (sighting.local, sighting.peer) = ("unix:/b".to_owned(), "unix:".to_owned());
     }
     let mut all = spans(10);
     unix(&mut all);
-    Truth::new(sightings.clone())
-        .judge(&all)
-        .expect("a score")
-        .all_right()
-        .expect("all right");
+    Truth::new(sightings.clone()).judge(&all).expect("a score").all_right().expect("all right");
     let (first, second) = (all[3].parent.clone(), all[6].parent.clone());
     (all[3].parent, all[6].parent) = (second, first);
     let (first, second) = (all[3].trace_id.clone(), all[6].trace_id.clone());

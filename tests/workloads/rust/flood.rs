@@ -21,10 +21,7 @@ fn main() -> Result<()> {
     ensure!(seconds <= SECONDS_MAX, "at most {SECONDS_MAX} seconds");
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
-    let request = format!(
-        "GET /flood HTTP/1.1\r\nhost: flood\r\nx-padding: {}\r\n\r\n",
-        "p".repeat(PADDING_BYTES)
-    );
+    let request = format!("GET /flood HTTP/1.1\r\nhost: flood\r\nx-padding: {}\r\n\r\n", "p".repeat(PADDING_BYTES));
     let until = Instant::now() + Duration::from_secs(seconds);
     let exchanges = thread::scope(|scope| -> Result<u64> {
         let mut clients = Vec::new();
@@ -37,10 +34,7 @@ fn main() -> Result<()> {
             let request = request.as_bytes();
             clients.push(scope.spawn(move || call(client, request, until)));
         }
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("no client panics"))
-            .sum()
+        clients.into_iter().map(|client| client.join().expect("no client panics")).sum()
     })?;
     println!("done {exchanges}");
     io::stdin().read_to_end(&mut Vec::new())?;

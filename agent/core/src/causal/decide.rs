@@ -168,7 +168,7 @@ impl Causes {
                 tracestate: request.context.tracestate.clone(),
                 sampled: request.context.parent.map(|parent| parent.sampled),
             },
-            excluded: self.excluded_paths.iter().any(|pattern| pattern.matches(&request.target)),
+            excluded: (self.excluded)(&request.target),
         }
     }
 

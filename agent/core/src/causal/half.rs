@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::causal::identity::ExchangeId;
 use crate::decode::{Connect, Endpoint, Tag};
-use crate::ids::{BootNanos, ProcessId, SockCookie};
+use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, HalfKey, Request, Response, Role};
 use crate::span::Decision;
 
@@ -66,6 +66,13 @@ impl Half {
         self.start() <= time && self.end.is_none_or(|end| time <= end.time)
     }
 
+    /// What its request carries that names it.
+    pub fn carried(&self) -> impl Iterator<Item = Carried> + use<> {
+        let context = &self.request.context;
+        let parent = context.parent.map(|parent| Carried::Context(parent.trace_id, parent.span_id));
+        parent.into_iter().chain(context.request_id.clone().map(Carried::Id))
+    }
+
     /// True if both halves carry the same request line, as two ends of one exchange must.
     #[must_use]
     pub fn same_request(&self, other: &Self) -> bool {
@@ -78,6 +85,16 @@ impl Half {
 pub struct Halves {
     all: BTreeMap<HalfKey, Half>,
     clients: HashMap<ExchangeId, Vec<HalfKey>>,
+    requests: HashMap<(ProcessId, Carried), Vec<HalfKey>>,
+}
+
+/// What a request carries that a call may pass on: its context, or where it has none its correlation id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Carried {
+    /// Trace and span named on the wire.
+    Context(TraceId, SpanId),
+    /// `x-request-id`.
+    Id(String),
 }
 
 /// What a tag names.
@@ -113,8 +130,14 @@ impl Halves {
     pub fn insert(&mut self, half: Half) {
         let key = half.request.key;
         self.remove(key);
-        if let (Role::Client, Some(identity)) = (half.request.role, half.identity) {
-            self.clients.entry(identity).or_default().push(key);
+        match (half.request.role, half.identity) {
+            (Role::Client, Some(identity)) => self.clients.entry(identity).or_default().push(key),
+            (Role::Client, None) => {}
+            (Role::Server, _) => {
+                for carried in half.carried() {
+                    self.requests.entry((half.process, carried)).or_default().push(key);
+                }
+            }
         }
         self.all.insert(key, half);
     }
@@ -123,7 +146,16 @@ impl Halves {
     pub fn remove(&mut self, key: HalfKey) {
         if let Some(half) = self.all.remove(&key) {
             self.unindex(key, half.identity);
+            for carried in half.carried() {
+                forget(&mut self.requests, &(half.process, carried), key);
+            }
         }
+    }
+
+    /// Requests of a process that carry something, answered or not.
+    pub fn carrying(&self, process: ProcessId, carried: Carried) -> impl Iterator<Item = &Half> {
+        let keys = self.requests.get(&(process, carried));
+        keys.into_iter().flatten().filter_map(|key| self.all.get(key))
     }
 
     /// Sets what both ends call the exchange.
@@ -167,12 +199,17 @@ impl Halves {
     }
 
     fn unindex(&mut self, key: HalfKey, identity: Option<ExchangeId>) {
-        let Some(identity) = identity else { return };
-        if let Some(keys) = self.clients.get_mut(&identity) {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
-                self.clients.remove(&identity);
-            }
+        if let Some(identity) = identity {
+            forget(&mut self.clients, &identity, key);
+        }
+    }
+}
+
+fn forget<K: Eq + std::hash::Hash>(index: &mut HashMap<K, Vec<HalfKey>>, name: &K, key: HalfKey) {
+    if let Some(keys) = index.get_mut(name) {
+        keys.retain(|other| *other != key);
+        if keys.is_empty() {
+            index.remove(name);
         }
     }
 }

@@ -188,27 +188,15 @@ impl Causes {
         self.nginx(call, depth + 1)
     }
 
+    /// A call passes on what exactly one request carried that was open then. A correlation id counts only where there
+    /// is no context.
     fn wire(&self, half: &Half) -> Wire {
-        let context = &half.request.context;
-        let same = |other: &Half| match (context.parent, other.request.context.parent) {
-            (Some(parent), Some(known)) => parent.trace_id == known.trace_id && parent.span_id == known.span_id,
-            (None, _) => context.request_id.is_some() && context.request_id == other.request.context.request_id,
-            (Some(_), None) => false,
-        };
-        let open = self.lineage.process(half.process).map(|process| &process.open);
-        let candidates = open.into_iter().flatten().filter_map(|key| self.halves.get(*key));
-        // Judged with hindsight: what was open when the call was made may have ended since.
-        let ended = self.recent(half.process).filter_map(|key| self.halves.get(key));
-        let mut named: Vec<HalfKey> = candidates
-            .chain(ended)
-            .filter(|other| other.open_at(half.start()) && same(other))
-            .map(|other| other.request.key)
-            .collect();
-        named.sort_unstable();
-        named.dedup();
-        match (named.as_slice(), context.parent) {
-            ([one], _) => Wire::Forwarded(*one),
-            ([], Some(parent)) => Wire::Made(parent),
+        let parent = half.request.context.parent;
+        let Some(carried) = half.carried().next() else { return Wire::Silent };
+        let mut open = self.halves.carrying(half.process, carried).filter(|other| other.open_at(half.start()));
+        match (open.next(), open.next(), parent) {
+            (Some(one), None, _) => Wire::Forwarded(one.request.key),
+            (None, _, Some(parent)) => Wire::Made(parent),
             _ => Wire::Silent,
         }
     }

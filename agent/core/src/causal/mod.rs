@@ -14,16 +14,14 @@ pub mod half;
 pub mod identity;
 mod judge;
 mod lineage;
-mod path;
 pub mod runtime;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use half::{Half, Halves};
 use identity::{ExchangeId, Minter};
 use lineage::Lineage;
-pub use path::PathPattern;
 
 use crate::decode::{Actor, Exit, Fork, Link, Opened, Process};
 use crate::ids::{BootNanos, ProcessId, SockCookie};
@@ -32,32 +30,33 @@ use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
 use crate::span::{self, Span};
 use crate::stats::Stats;
 
+/// Says which request targets are left out, with what they caused.
+pub type Excluded = Box<dyn Fn(&str) -> bool + Send>;
+
 /// The causal stage.
 pub struct Causes {
     halves: Halves,
     lineage: Lineage,
     facts: HashMap<ProcessId, Arc<Process>>,
     minter: Minter,
-    excluded_paths: Vec<PathPattern>,
+    excluded: Excluded,
     settling: BTreeSet<(BootNanos, HalfKey)>,
     settled: VecDeque<(BootNanos, HalfKey)>,
-    recent: BTreeMap<ProcessId, VecDeque<HalfKey>>,
     stats: Stats,
 }
 
 impl Causes {
     /// A stage that has seen nothing. `nonce` keeps ids apart that are hashed from numbers of this host.
     #[must_use]
-    pub fn new(nonce: [u8; 16], excluded_paths: Vec<PathPattern>) -> Self {
+    pub fn new(nonce: [u8; 16], excluded: Excluded) -> Self {
         Self {
             halves: Halves::default(),
             lineage: Lineage::default(),
             facts: HashMap::new(),
             minter: Minter::new(nonce),
-            excluded_paths,
+            excluded,
             settling: BTreeSet::new(),
             settled: VecDeque::new(),
-            recent: BTreeMap::new(),
             stats: Stats::default(),
         }
     }
@@ -147,10 +146,8 @@ impl Causes {
             let discipline = self.lineage.process_mut(process);
             discipline.open.remove(&end.key);
             discipline.witnesses += u32::from(witness);
-            self.recent.entry(process).or_default().push_back(end.key);
         }
         if end.outcome == Outcome::Void {
-            self.stats.void_exchanges += 1;
             self.halves.remove(end.key);
             return;
         }
@@ -234,11 +231,6 @@ impl Causes {
         (server.request.role == Role::Server && server.same_request(client)).then(|| server.start())
     }
 
-    /// Requests of a process that ended a while ago at most.
-    fn recent(&self, process: ProcessId) -> impl Iterator<Item = HalfKey> {
-        self.recent.get(&process).into_iter().flatten().copied()
-    }
-
     fn executable(&self, process: ProcessId) -> &str {
         self.facts.get(&process).map_or("", |facts| facts.executable.as_str())
     }
@@ -249,26 +241,15 @@ impl Causes {
                 break;
             }
             self.settled.pop_front();
-            self.drop_half(key);
+            self.halves.remove(key);
         }
         self.stats.evicted_threads += self.lineage.sweep(now);
-    }
-
-    fn drop_half(&mut self, key: HalfKey) {
-        let Some(half) = self.halves.get(key) else { return };
-        if let Some(recent) = self.recent.get_mut(&half.process) {
-            recent.retain(|other| *other != key);
-            if recent.is_empty() {
-                self.recent.remove(&half.process);
-            }
-        }
-        self.halves.remove(key);
     }
 
     /// Makes room: what settled longest ago goes first.
     fn evict(&mut self) {
         if let Some((_, key)) = self.settled.pop_front() {
-            self.drop_half(key);
+            self.halves.remove(key);
             self.stats.evicted_halves += 1;
         }
     }

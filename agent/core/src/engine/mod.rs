@@ -2,7 +2,7 @@
 
 use crate::causal::half::Half;
 use crate::causal::identity::ExchangeId;
-use crate::causal::{Causes, PathPattern};
+use crate::causal::{Causes, Excluded};
 use crate::conn::{Connection, Table};
 use crate::decode::{Closing, Count, Data, Direction, Event, Link};
 use crate::ids::{BootNanos, SockCookie};
@@ -14,12 +14,11 @@ use crate::stats::Stats;
 use std::collections::HashMap;
 
 /// How the core is to work. All of it is an argument, so that a recording replays.
-#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Keeps ids apart that are hashed from numbers of this host.
     pub nonce: [u8; 16],
-    /// Paths whose exchanges, and what they caused, are left out.
-    pub excluded_paths: Vec<PathPattern>,
+    /// Says which request targets are left out, with what they caused.
+    pub excluded: Excluded,
 }
 
 /// What the core wants the kernel half to copy of a connection.
@@ -60,7 +59,7 @@ impl Engine {
         Self {
             connections: Table::default(),
             parsers: HashMap::new(),
-            causes: Causes::new(options.nonce, options.excluded_paths),
+            causes: Causes::new(options.nonce, options.excluded),
             stats: Stats::default(),
             updates: Vec::new(),
         }
@@ -99,7 +98,7 @@ impl Engine {
         let mut forgotten = Vec::new();
         self.connections.sweep(now, &mut forgotten);
         for cookie in forgotten {
-            self.parsers.remove(&cookie);
+            self.forget_parser(cookie);
             out.policies.push((cookie, Policy::Forget));
         }
     }
@@ -115,14 +114,17 @@ impl Engine {
     }
 
     /// What was counted.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&mut self) -> Stats {
+        for parser in self.parsers.values_mut() {
+            self.stats.http1 += parser.take_losses();
+        }
         let causes = self.causes.stats().clone();
         Stats {
             evicted_connections: self.stats.evicted_connections,
             bad_records: self.stats.bad_records,
             unknown_connections: self.stats.unknown_connections,
             unseen_bytes: self.stats.unseen_bytes,
+            http1: self.stats.http1,
             ..causes
         }
     }
@@ -182,9 +184,15 @@ impl Engine {
         }
     }
 
+    fn forget_parser(&mut self, cookie: SockCookie) {
+        if let Some(mut parser) = self.parsers.remove(&cookie) {
+            self.stats.http1 += parser.take_losses();
+        }
+    }
+
     /// The other end is the agent: nothing of this connection is read or told.
     fn leave_out(&mut self, cookie: SockCookie, out: &mut Output) {
-        self.parsers.remove(&cookie);
+        self.forget_parser(cookie);
         out.policies.push((cookie, Policy::Nothing));
     }
 

@@ -56,13 +56,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self::excluding(&[])
+        Self::excluding(|_| false)
     }
 
-    pub fn excluding(paths: &[&str]) -> Self {
-        let excluded_paths = paths.iter().map(|path| crate::causal::PathPattern::new(*path)).collect();
+    pub fn excluding(excluded: fn(&str) -> bool) -> Self {
         Self {
-            engine: Engine::new(Options { nonce: [1; 16], excluded_paths }),
+            engine: Engine::new(Options { nonce: [1; 16], excluded: Box::new(excluded) }),
             out: Output::default(),
             now: 1_000 * MILLISECOND,
             threads: HashMap::new(),
@@ -171,7 +170,7 @@ impl World {
         std::mem::take(&mut self.out.spans)
     }
 
-    pub fn stats(&self) -> crate::stats::Stats {
+    pub fn stats(&mut self) -> crate::stats::Stats {
         self.engine.stats()
     }
 

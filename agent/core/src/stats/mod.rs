@@ -1,5 +1,6 @@
 //! Counters of the core: every loss has a name.
 
+use crate::proto::http1;
 use crate::span::{Confidence, Decision};
 
 /// What the core counted so far.
@@ -15,8 +16,6 @@ pub struct Stats {
     pub disputed_identities: u64,
     /// Jumps in a thread's record numbers: records of it were lost.
     pub thread_gaps: u64,
-    /// Exchanges whose turn was shed by the kernel half.
-    pub void_exchanges: u64,
     /// Spans of excluded paths and of what they caused.
     pub excluded_spans: u64,
     /// Halves forgotten early to make room.
@@ -31,6 +30,8 @@ pub struct Stats {
     pub unknown_connections: u64,
     /// Bytes of exchanges that were counted but not seen, as far as heads may have been in them.
     pub unseen_bytes: u64,
+    /// What was lost while reading HTTP/1.
+    pub http1: http1::Losses,
 }
 
 impl Stats {
@@ -48,16 +49,17 @@ impl Stats {
     /// Names and values of everything that was lost.
     #[must_use]
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
-        vec![
+        let mut losses = vec![
             ("disputed_identities", self.disputed_identities),
             ("thread_gaps", self.thread_gaps),
-            ("void_exchanges", self.void_exchanges),
             ("evicted_halves", self.evicted_halves),
             ("evicted_threads", self.evicted_threads),
             ("evicted_connections", self.evicted_connections),
             ("bad_records", self.bad_records),
             ("unknown_connections", self.unknown_connections),
             ("unseen_bytes", self.unseen_bytes),
-        ]
+        ];
+        losses.extend(self.http1.named());
+        losses
     }
 }

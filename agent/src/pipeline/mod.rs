@@ -1,0 +1,249 @@
+//! All stages, joined: rings -> decode -> core -> export, with facts of the host beside them.
+
+mod facts;
+mod progress;
+mod report;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use agent_ebpf::wire::config::capture;
+use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tracemend_core::decode::{self, Event};
+use tracemend_core::engine::{self, Engine, Output, Policy};
+use tracemend_core::ids::SockCookie;
+
+use crate::attach::{self, HookReport, Session};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::export::{self, Destination, Exporter, Sampler};
+use crate::host::Host;
+use crate::ring::Merge;
+use crate::shutdown::Shutdown;
+use facts::Facts;
+use progress::Progress;
+use report::Report;
+
+/// The rings are polled: a busy host is asked this often.
+const POLL_MIN: Duration = Duration::from_millis(4);
+/// An idle host is asked this often; a ring that fills wakes the reader earlier.
+const POLL_MAX: Duration = Duration::from_millis(64);
+/// Spans settle, and counted bytes are swept, this often.
+const TICK: Duration = Duration::from_millis(50);
+/// The wall clock is compared, and counters are published, this often.
+const SLOW_TICK: Duration = Duration::from_secs(5);
+
+/// What a run is given.
+pub struct Options {
+    /// What the agent is told. Its targets hold the command that was started, if one was.
+    pub config: Config,
+    /// Where spans go.
+    pub destination: Destination,
+    /// Which traces are exported.
+    pub sampler: Sampler,
+    /// What is known of the host and its processes.
+    pub host: Host,
+}
+
+/// What a run can say once it sees every byte.
+#[derive(Debug)]
+pub struct Ready {
+    /// What became of each hook.
+    pub hooks: Vec<HookReport>,
+    /// Where spans go, in words.
+    pub destination: String,
+}
+
+/// Traces until a shutdown is requested, then sends what it has within the shutdown's deadline. `on_ready` is called
+/// once, when the hooks stand and the targets are set.
+///
+/// # Errors
+/// When the hooks cannot be attached, or the exporter cannot start.
+pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready)) -> anyhow::Result<()> {
+    let Options { config, destination, sampler, mut host } = options;
+    let ready = destination.to_string();
+    let mut session = attach(&config, &mut host)?;
+    let offset = Arc::new(AtomicI64::new(0));
+    let exporter = {
+        let offset = Arc::clone(&offset);
+        let clock = Box::new(move || offset.load(Ordering::Relaxed));
+        Exporter::start(export::Config { destination, sampler, clock }).context("cannot start the exporter")?
+    };
+    let report = Report::new(exporter.counts());
+    let telemetry = report.publish(exporter.runtime())?;
+    let exclude = config.exclude_paths.clone();
+    let engine =
+        Engine::new(engine::Options { nonce: nonce()?, excluded: Box::new(move |target| exclude.matches(target)) });
+    on_ready(&Ready { hooks: std::mem::take(&mut session.hooks), destination: ready });
+    let mut stages = Stages {
+        session,
+        merge: Merge::default(),
+        facts: Facts::new(host, config.targets),
+        progress: Progress::default(),
+        engine,
+        out: Output::default(),
+        exporter,
+        clock: Clock::start(),
+        offset,
+        report,
+    };
+    stages.trace(shutdown)?;
+    stages.finish(shutdown, telemetry)
+}
+
+fn attach(config: &Config, host: &mut Host) -> anyhow::Result<Session> {
+    let options = attach::Options {
+        ring_bytes: config.limits.ring_bytes,
+        process_budget_bytes: config.limits.process_budget_bytes,
+        trace_by_default: config.targets.is_everything(),
+        ..attach::Options::default()
+    };
+    let listeners = || host.listeners().iter().map(|listener| (listener.netns, listener.port)).collect();
+    let mut session = Session::start(&options, listeners)?;
+    for tgid in host.targeted(&config.targets) {
+        session.targets().add(tgid.0)?;
+    }
+    Ok(session)
+}
+
+/// A number no other agent has: it keeps ids apart that are hashed from cookies.
+fn nonce() -> anyhow::Result<[u8; 16]> {
+    let mut nonce = [0; 16];
+    rustix::rand::getrandom(&mut nonce, rustix::rand::GetRandomFlags::empty()).context("cannot get random bytes")?;
+    Ok(nonce)
+}
+
+/// Everything that runs.
+struct Stages {
+    session: Session,
+    merge: Merge,
+    facts: Facts,
+    progress: Progress,
+    engine: Engine,
+    out: Output,
+    exporter: Exporter,
+    clock: Clock,
+    offset: Arc<AtomicI64>,
+    report: Report,
+}
+
+impl Stages {
+    fn trace(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        self.offset.store(self.clock.offset_ns(), Ordering::Relaxed);
+        let mut pause = POLL_MIN;
+        let (mut ticked, mut slowly_ticked) = (Instant::now(), Instant::now());
+        while !shutdown.is_requested() {
+            let records = self.drain();
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.tick();
+            }
+            if slowly_ticked.elapsed() >= SLOW_TICK {
+                slowly_ticked = Instant::now();
+                self.clock.resample();
+                self.offset.store(self.clock.offset_ns(), Ordering::Relaxed);
+                self.report.update(&self.session, &mut self.engine, &self.facts);
+            }
+            pause = if records > 0 { POLL_MIN } else { (pause * 2).min(POLL_MAX) };
+            self.wait(pause)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what has ended, and sends everything before the deadline.
+    fn finish(mut self, shutdown: &Shutdown, telemetry: Option<crate::telemetry::Telemetry>) -> anyhow::Result<()> {
+        // Records of the last moment are held for sorting: they come out with a later drain.
+        self.drain();
+        std::thread::sleep(POLL_MIN);
+        self.drain();
+        self.sweep();
+        self.engine.finish(Clock::boot_now(), &mut self.out);
+        self.hand_over();
+        self.report.update(&self.session, &mut self.engine, &self.facts);
+        let left = |shutdown: &Shutdown| {
+            shutdown.deadline().map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))
+        };
+        drop(self.session);
+        if let Some(telemetry) = telemetry {
+            telemetry.shutdown(left(shutdown) / 4);
+        }
+        self.exporter.shutdown(left(shutdown));
+        self.report.last_words();
+        Ok(())
+    }
+
+    /// Takes all records that are in order by now. Returns how many there were in the rings.
+    fn drain(&mut self) -> usize {
+        let drained_at = Clock::boot_now().0;
+        let records = self.merge.fill(&mut self.session.rings);
+        while let Some(record) = self.merge.next(drained_at) {
+            match decode::decode(&record) {
+                Ok(event) => self.event(event),
+                Err(error) => {
+                    tracing::debug!(%error, "record refused");
+                    self.engine.bad_record();
+                }
+            }
+        }
+        self.hand_over();
+        records
+    }
+
+    fn event(&mut self, event: Event) {
+        let Self { facts, session, engine, out, .. } = self;
+        facts.before(&event, session.targets(), |process| engine.push(Event::Process(process), out));
+        let executed = match &event {
+            Event::Exec { process, .. } => Some(*process),
+            _ => None,
+        };
+        engine.push(event, out);
+        if let Some(process) = executed.and_then(|process| facts.executed(process)) {
+            engine.push(Event::Process(process), out);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.sweep();
+        self.engine.tick(Clock::boot_now(), &mut self.out);
+        self.hand_over();
+    }
+
+    fn sweep(&mut self) {
+        let Self { session, progress, engine, out, .. } = self;
+        progress.sweep(session, |count| engine.push(Event::Count(count), out));
+    }
+
+    fn hand_over(&mut self) {
+        for (cookie, policy) in std::mem::take(&mut self.out.policies) {
+            self.apply(cookie, policy);
+        }
+        if !self.out.spans.is_empty() {
+            self.exporter.send(std::mem::take(&mut self.out.spans));
+        }
+    }
+
+    fn apply(&mut self, cookie: SockCookie, policy: Policy) {
+        let capture = match policy {
+            Policy::Nothing => capture::NONE,
+            Policy::Client => capture::HEAD_CLIENT,
+            Policy::Server => capture::HEAD_SERVER,
+            Policy::Forget => return self.session.forget_policy(cookie.0),
+        };
+        if let Err(error) = self.session.set_policy(cookie.0, capture) {
+            // The connection goes on being captured as before: that costs, and loses nothing.
+            tracing::debug!(error = format!("{error:#}"), "policy not set");
+        }
+    }
+
+    /// Waits for a ring that fills quickly, or until the pause is over.
+    fn wait(&self, pause: Duration) -> anyhow::Result<()> {
+        let mut rings: Vec<_> = self.session.rings.iter().map(|ring| PollFd::new(ring, PollFlags::IN)).collect();
+        let pause = Timespec::try_from(pause).context("a pause of milliseconds")?;
+        match poll(&mut rings, Some(&pause)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error).context("cannot wait for the rings"),
+        }
+    }
+}
