@@ -10,7 +10,8 @@ use tracemend_core::ids::Tgid;
 use super::args::Run;
 use super::command::{self, Running};
 use super::obstacles::{Obstacle, obstacles, shortcomings};
-use super::{ANOTHER, FAILED, NOT_PERMITTED, USAGE, log, signals, variable};
+use super::signals::{self, Phase, SharedPhase};
+use super::{ANOTHER, FAILED, NOT_PERMITTED, USAGE, log, variable};
 use crate::attach::State;
 use crate::config::{self, Config, Exporter, LogFormat};
 use crate::export::otlp::{self, Signal};
@@ -61,8 +62,8 @@ fn trace(arguments: &Run, mut config: Config) -> Result<ExitCode, Failure> {
     }
 
     let shutdown = Shutdown::new();
-    let running = signals::Slot::default();
-    signals::listen(shutdown.clone(), Arc::clone(&running)).map_err(|error| Failure::Failed(error.into()))?;
+    let phase = SharedPhase::default();
+    signals::listen(shutdown.clone(), Arc::clone(&phase)).map_err(|error| Failure::Failed(error.into()))?;
     signals::guard(shutdown.clone());
     let mut held = match arguments.command.is_empty() {
         true => None,
@@ -74,18 +75,17 @@ fn trace(arguments: &Run, mut config: Config) -> Result<ExitCode, Failure> {
     let everything = config.targets.is_everything();
     let options = Options { config, destination, sampler, host };
     let outcome = pipeline::run(options, &shutdown, |ready| {
-        let mut slot = running.lock().unwrap_or_else(PoisonError::into_inner);
-        if shutdown.is_requested() {
-            return;
-        }
+        let mut phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
         announce(ready, everything, format);
-        *slot = held.take().and_then(|held| release(held, &shutdown));
+        *phase = Phase::Tracing(held.take().and_then(|held| release(held, &shutdown)));
     });
     // A command that was never let run ends with the agent.
     drop(held);
     outcome.map_err(Failure::Failed)?;
-    let running = running.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = running.as_ref().and_then(Running::exit_code);
+    let status = match &*phase.lock().unwrap_or_else(PoisonError::into_inner) {
+        Phase::Tracing(Some(running)) => running.exit_code(),
+        Phase::Tracing(None) | Phase::Starting => None,
+    };
     Ok(status.unwrap_or(ExitCode::SUCCESS))
 }
 

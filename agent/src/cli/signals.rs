@@ -18,12 +18,21 @@ const COMMAND_MAX: Duration = Duration::from_secs(2);
 /// collector.
 const SPARE: Duration = Duration::from_millis(500);
 
-/// The command, once it runs. Its lock is also held while it is let run, and while a shutdown is requested without one:
-/// so no command begins after the agent was told to stop.
-pub(super) type Slot = Arc<Mutex<Option<Running>>>;
+/// How far the agent has come.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    /// The hooks do not stand yet: there is nothing to flush, and a command is still held.
+    #[default]
+    Starting,
+    /// It traces, and the command runs if there is one.
+    Tracing(Option<Running>),
+}
+
+/// Shared with the thread that is told to stop. Locked while the phase changes, so that no command begins after that.
+pub(super) type SharedPhase = Arc<Mutex<Phase>>;
 
 /// Turns SIGTERM, SIGINT and SIGHUP into a request for shutdown, on a thread. A second signal ends the agent at once.
-pub(super) fn listen(shutdown: Shutdown, command: Slot) -> std::io::Result<()> {
+pub(super) fn listen(shutdown: Shutdown, phase: SharedPhase) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first = true;
@@ -34,19 +43,22 @@ pub(super) fn listen(shutdown: Shutdown, command: Slot) -> std::io::Result<()> {
             }
             first = false;
             tracing::info!(signal = number, "stopping");
-            let (shutdown, command) = (shutdown.clone(), Arc::clone(&command));
-            std::thread::spawn(move || stop(number, &shutdown, &command));
+            let (shutdown, phase) = (shutdown.clone(), Arc::clone(&phase));
+            std::thread::spawn(move || stop(number, &shutdown, &phase));
         }
     })?;
     Ok(())
 }
 
-fn stop(number: i32, shutdown: &Shutdown, command: &Slot) {
-    let slot = command.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(running) = slot.clone() else {
-        return shutdown.request();
+fn stop(number: i32, shutdown: &Shutdown, phase: &SharedPhase) {
+    let locked = phase.lock().unwrap_or_else(PoisonError::into_inner);
+    let running = match &*locked {
+        // Loading the hooks may take seconds yet. The kernel takes back what was loaded, and ends a held command.
+        Phase::Starting => std::process::exit(0),
+        Phase::Tracing(None) => return shutdown.request(),
+        Phase::Tracing(Some(running)) => running.clone(),
     };
-    drop(slot);
+    drop(locked);
     if let Some(signal) = forwarded(number, std::io::stdin().is_terminal()) {
         running.signal(signal);
     }

@@ -123,6 +123,15 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{PROCESS_BUDGET_BYTES, RING_BYTES};
+
+    /// `key = value` of `#key = value`.
+    fn commented_key(line: &str) -> Option<&str> {
+        let uncommented = line.strip_prefix('#')?;
+        let (name, _) = uncommented.split_once(" = ")?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        is_name.then_some(uncommented)
+    }
 
     fn error(text: &str) -> String {
         File::parse(text).expect_err("refused").to_string()
@@ -169,6 +178,26 @@ mod tests {
             second: Some(true),
         };
         assert_eq!(File::parse(text), Ok(expected));
+    }
+
+    #[test]
+    fn the_manual_names_every_key_with_its_default() {
+        let manual = include_str!("../../../deploy/agent.toml");
+        let text: Vec<&str> = manual.lines().map(|line| commented_key(line).unwrap_or(line)).collect();
+        let settings = File::parse(&text.join("\n")).expect("every key is known");
+        let expected = Settings {
+            log_level: Some(LogLevel::default()),
+            log_format: Some(LogFormat::default()),
+            // These two have no default that could be written: the environment decides.
+            exporter: Some(ExporterKind::File),
+            output: settings.output.clone(),
+            ring_bytes: Some(RING_BYTES),
+            process_budget_bytes: Some(PROCESS_BUDGET_BYTES),
+            second: Some(false),
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+        assert!(settings.output.is_some());
     }
 
     #[test]
