@@ -139,7 +139,8 @@ pub fn admit(shard: u64, tgid: u32, bytes: u32) -> Admission {
         process.window_bytes = 0;
     }
     let room = size.saturating_sub(filled);
-    let share = u64::from(setting!(process_budget_bytes)) * (room >> 8) / (size >> 9);
+    // A ring has at most 1 GiB, so the product fits; a divisor that may be 0 would compile to a panic.
+    let share = u64::from(setting!(process_budget_bytes)) * room / (size / 2).max(1);
     if filled <= size / 2 || process.window_bytes <= share {
         process.window_bytes += u64::from(bytes);
         return Admission::Told;
