@@ -1,4 +1,4 @@
-//! The edges between the stages of the core: a stage may name earlier stages and the leaves, never a later one.
+//! The edges between the stages of the core: which may name which.
 
 use std::path::Path;
 
@@ -6,20 +6,24 @@ use super::Violation;
 
 const CORE: &str = "agent/core/src";
 
-/// The stages in the order of the data, and what each may name of the crate beside itself. A new edge is a change of
-/// the architecture, not of a file: it needs its reason in docs/decisions.
+/// The stages, and what each may name of the crate beside itself: only what stands before it, so the edges have no
+/// circle. A new edge is a change of the architecture, not of a file: it needs its reason here.
+///
+/// The data ends in spans, but `causal` stands last before `engine`: it is the one that knows when a span is finished,
+/// and hands its decision to the builder in `span`, which knows nothing of how it was made. `stats` counts in the words
+/// of `span`.
 const EDGES: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("limits", &[]),
-    ("stats", LEAVES),
-    ("decode", LEAVES),
-    ("conn", &["ids", "limits", "stats", "decode"]),
-    ("stream", &["ids", "limits", "stats", "decode", "conn"]),
-    ("proto", &["ids", "limits", "stats", "decode", "conn", "stream"]),
-    ("causal", &["ids", "limits", "stats", "decode", "conn", "stream", "proto"]),
-    ("span", &["ids", "limits", "stats", "decode", "conn", "stream", "proto", "causal"]),
+    ("decode", &["ids", "limits"]),
+    ("conn", &["ids", "limits", "decode"]),
+    ("stream", &["ids", "limits", "decode", "conn"]),
+    ("proto", &["ids", "limits", "decode", "conn", "stream"]),
+    ("span", &["ids", "limits", "decode", "proto"]),
+    ("stats", &["span"]),
+    ("causal", &["ids", "limits", "decode", "proto", "span", "stats"]),
+    ("engine", &["ids", "limits", "decode", "conn", "stream", "proto", "span", "stats", "causal"]),
 ];
-const LEAVES: &[&str] = &["ids", "limits", "stats"];
 
 /// Applies the table to a file of the core; other files pass.
 pub(super) fn check(path: &Path, text: &str, found: &mut Vec<Violation>) {
@@ -31,7 +35,7 @@ pub(super) fn check(path: &Path, text: &str, found: &mut Vec<Violation>) {
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !is_comment(line)) {
         for named in crate_paths(line) {
             if named != stage && EDGES.iter().any(|(name, _)| *name == named) && !allowed.contains(&named) {
-                found.push(Violation::new(path, number, format!("`{stage}` may not use the later stage `{named}`")));
+                found.push(Violation::new(path, number, format!("`{stage}` may not use `{named}`")));
             }
         }
         if line.contains("crate::{") {
@@ -72,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn earlier_stages_and_leaves_may_be_named_and_later_ones_not() {
+    fn what_the_table_allows_may_be_named_and_nothing_else() {
         let text = "use crate::decode::Event;\nuse crate::limits;\nuse crate::span::Span;\n";
         let found = broken("agent/core/src/conn/table.rs", text);
         assert_eq!(found.len(), 1);
@@ -99,11 +103,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_lists_stages_in_order_and_allows_only_earlier_ones() {
+    fn edges_lead_back_in_the_table_so_there_is_no_circle() {
         for (place, (stage, allowed)) in EDGES.iter().enumerate() {
             for name in *allowed {
                 let at = EDGES.iter().position(|(other, _)| other == name);
-                assert!(at.is_some_and(|at| at < place || LEAVES.contains(name)), "{stage} -> {name}");
+                assert!(at.is_some_and(|at| at < place), "{stage} -> {name}");
             }
         }
     }

@@ -30,9 +30,10 @@ pub(super) fn check(path: &Path, text: &str, found: &mut Vec<Violation>) {
     }
 }
 
-/// Files that hold only tests are named after what they test.
+/// Files of tests, beside what they test (`tests.rs`, `tests/`), are named after it. Test programs owe a header.
 fn is_tests(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "tests.rs")
+    let in_sources = path.components().skip_while(|part| part.as_os_str() != "src");
+    in_sources.skip(1).any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
 }
 
 fn leftover(line: &str) -> Option<&'static str> {
@@ -82,7 +83,9 @@ mod tests {
     fn a_header_is_owed_by_all_but_files_of_tests() {
         assert_eq!(rules("a.rs", "fn f() {}\n").len(), 1);
         assert!(rules("a.rs", "//! What it is.\n").is_empty());
-        assert!(rules("a/tests.rs", "use super::*;\n").is_empty());
+        assert!(rules("a/src/b/tests.rs", "use super::*;\n").is_empty());
+        assert!(rules("a/src/b/tests/c.rs", "use super::*;\n").is_empty());
+        assert_eq!(rules("tests/e2e/main.rs", "mod c;\n").len(), 1);
     }
 
     #[test]
