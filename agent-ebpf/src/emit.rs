@@ -31,13 +31,14 @@ pub fn header<T>(kind: u16) -> Header {
     Header { kind, pad: 0, size: size_of::<T>() as u32, time: now() }
 }
 
-/// Counts one loss, or several of one kind.
+/// Counts a loss. True if it is the first of its kind on this CPU: worth a line in the log.
 #[inline(never)]
-pub fn count(reason: u16, amount: u64) {
-    if let Some(counter) = LOSSES.get_ptr_mut(u32::from(reason)).and_then(Value::new) {
-        let mut counter = counter;
-        *counter += amount;
-    }
+pub fn count(reason: u16) -> bool {
+    let Some(mut counter) = LOSSES.get_ptr_mut(u32::from(reason)).and_then(Value::<u64>::new) else {
+        return false;
+    };
+    *counter += 1;
+    *counter == 1
 }
 
 /// Raises the lossy epoch of a process: nothing its threads carry is exact any more.
@@ -48,7 +49,7 @@ pub fn lossy(tgid: u32) {
     } else {
         let process = Process { trace: 0, lossy: 1, window: 0, window_bytes: 0 };
         if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
-            count(loss::PROCESSES_FULL, 1);
+            count(loss::PROCESSES_FULL);
         }
     }
     // A plain increment may be lost to another CPU's, but never both: the generation changes, which is all it is for.
@@ -100,7 +101,7 @@ fn output(shard: u64, data: *const c_void, size: u64) -> bool {
     // SAFETY: `ring` is a ring buffer and `data` holds `size` bytes; the verifier checks both.
     let result = unsafe { bpf_ringbuf_output(ring, data.cast_mut(), size, u64::from(flags)) };
     if result != 0 {
-        count(loss::RING_FULL, 1);
+        count(loss::RING_FULL);
     }
     result == 0
 }
@@ -130,7 +131,7 @@ pub fn admit(shard: u64, tgid: u32, bytes: u32) -> Admission {
     let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) else {
         let process = Process { trace: 0, lossy: 0, window: time, window_bytes: u64::from(bytes) };
         if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
-            count(loss::PROCESSES_FULL, 1);
+            count(loss::PROCESSES_FULL);
         }
         return Admission::Told;
     };

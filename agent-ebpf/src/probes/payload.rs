@@ -14,6 +14,7 @@ use agent_ebpf::wire::record::{End, Header, Open, direction, end, flag, kind, op
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use aya_log_ebpf::warn;
 
 use crate::emit::{self, Admission};
 use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock};
@@ -78,7 +79,9 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
         return None;
     }
     let Some(mut thread) = task.thread() else {
-        emit::count(loss::TASK_STORAGE, 1);
+        if emit::count(loss::TASK_STORAGE) {
+            warn!(ctx, "no task storage for thread {} of process {}", task.tid(), task.tgid());
+        }
         emit::lossy(task.tgid());
         return None;
     };
@@ -86,7 +89,9 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
         return announce_agent(sock, family, task, &mut thread);
     }
     let Some(mut connection) = sock.connection() else {
-        emit::count(loss::SOCKET_STORAGE, 1);
+        if emit::count(loss::SOCKET_STORAGE) {
+            warn!(ctx, "no socket storage: connections of process {} are not traced", task.tgid());
+        }
         return None;
     };
     let call = Call { direction, length: result as u32, flags };
@@ -151,7 +156,7 @@ fn bytes(
     }
     let mut scratch = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new)?;
     if scratch.busy != 0 {
-        emit::count(loss::SCRATCH_BUSY, 1);
+        emit::count(loss::SCRATCH_BUSY);
         emit::lossy(task.tgid());
         return None;
     }
@@ -189,7 +194,7 @@ fn bytes(
     scratch.data.flags = flags;
     scratch.data.header.size = size_of::<agent_ebpf::wire::record::Data>() as u32 + captured.bytes;
     if captured.unseen != 0 {
-        emit::count(captured.unseen, 1);
+        emit::count(captured.unseen);
     }
     emit::data(cookie, scratch);
     scratch.busy = 0;
@@ -276,7 +281,7 @@ fn begin_turn(connection: &mut Connection, task: Task, call: Call) {
             Admission::Silent => 2,
         };
         if connection.shed != 0 {
-            emit::count(loss::SHED, 1);
+            emit::count(loss::SHED);
         }
     }
 }
@@ -304,7 +309,7 @@ fn counted(cookie: u64, call: Call, offset: u64) -> bool {
     let value = CountValue { end: behind, time: emit::now() };
     let noted = COUNTS.insert(key, value, u64::from(BPF_ANY)).is_ok();
     if !noted {
-        emit::count(loss::COUNTS_FULL, 1);
+        emit::count(loss::COUNTS_FULL);
     }
     noted
 }

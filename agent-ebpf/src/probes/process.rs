@@ -73,7 +73,7 @@ fn inherit_policy(parent: u32, child: u32) {
     }
     let inherited = Process { trace: process.trace, lossy: process.lossy, window: 0, window_bytes: 0 };
     if PROCESSES.insert(child, inherited, u64::from(BPF_ANY)).is_err() {
-        emit::count(loss::PROCESSES_FULL, 1);
+        emit::count(loss::PROCESSES_FULL);
     }
 }
 
@@ -86,7 +86,7 @@ fn inherit_tags(parent: Task, child: Task) -> Option<()> {
         return None;
     }
     let Some(mut created) = child.thread() else {
-        emit::count(loss::TASK_STORAGE, 1);
+        emit::count(loss::TASK_STORAGE);
         emit::lossy(child.tgid());
         return None;
     };

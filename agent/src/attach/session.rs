@@ -5,6 +5,8 @@ use agent_ebpf::wire::{ABI_VERSION, loss, names};
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
+use tracing_log::LogTracer;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::attach::hooks::{EARLY, HookReport, PAYLOAD, State};
@@ -54,6 +56,7 @@ pub struct Session {
     policies: HashMap<MapData, u64, u32>,
     counts: HashMap<MapData, Bytes<16>, Bytes<16>>,
     losses: PerCpuArray<MapData, u64>,
+    log: Option<EbpfLogger<LogTracer>>,
     // Owns the programs and their links.
     _ebpf: Ebpf,
 }
@@ -96,6 +99,9 @@ impl Session {
             .iter()
             .map(|name| Ok(RingBuf::try_from(take(&mut ebpf, name)?)?))
             .collect::<Result<_>>()?;
+        let log = EbpfLogger::init_with_logger(&mut ebpf, LogTracer::new())
+            .inspect_err(|error| tracing::warn!(%error, "messages of the kernel half cannot be read"))
+            .ok();
         Ok(Self {
             hooks: reports,
             rings,
@@ -107,8 +113,16 @@ impl Session {
             policies: HashMap::try_from(take(&mut ebpf, names::POLICIES)?)?,
             counts: HashMap::try_from(take(&mut ebpf, names::COUNTS)?)?,
             losses: PerCpuArray::try_from(take(&mut ebpf, names::LOSSES)?)?,
+            log,
             _ebpf: ebpf,
         })
+    }
+
+    /// Passes what the kernel half said on to the agent's log.
+    pub fn pass_messages(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
     }
 
     /// Which processes are traced.

@@ -205,6 +205,7 @@ impl Stages {
     }
 
     fn tick(&mut self) {
+        self.session.pass_messages();
         self.sweep();
         self.engine.tick(Clock::boot_now(), &mut self.out);
         self.hand_over();
