@@ -60,6 +60,11 @@ pub static POLICIES: LruHashMap<u64, u32, 65536> = LruHashMap::new();
 #[btf_map]
 pub static LISTENERS: HashMap<ListenerKey, u32, 8192, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
+/// Inodes of the unix sockets that were connected when the agent started: written by user space before the payload probes
+/// attach, read and deleted at the first sight of a socket.
+#[btf_map]
+pub static OLD_SOCKETS: HashMap<u64, u32, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
 /// How far directions came beyond their captured heads: written by the payload probes, which also delete when they send
 /// the record (the thread turns to another connection, or the connection turns round); swept by user space for
 /// what stays. 16,384 directions that move bodies at once; where it is full, a record is sent instead.
@@ -117,8 +122,6 @@ pub struct Connection {
     pub counting: [u8; 2],
     /// A value of [`agent_ebpf::wire::record::opened`].
     pub opened: u8,
-    /// The state probe saw it before any data.
-    pub seen_opening: u8,
     /// The bases were read at establishment.
     pub bases_known: u8,
     /// The open record was sent.
@@ -129,6 +132,8 @@ pub struct Connection {
     pub shed: u8,
     /// The end was told: a FIN was sent, or an error or EOF seen (bits of `1 << end`).
     pub ended: u8,
+    /// Bytes moved before the first sight.
+    pub old: u8,
     /// Zero.
     pub pad: [u8; 3],
 }

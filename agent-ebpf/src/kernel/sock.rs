@@ -53,6 +53,16 @@ impl Sock {
         load(self.0, offset!(sock_socket))
     }
 
+    /// Inode of its `struct socket`, which `struct socket_alloc` begins with; 0 if it has none.
+    #[inline(always)]
+    pub fn inode(self) -> u64 {
+        let socket = self.socket();
+        if socket == 0 {
+            return 0;
+        }
+        copy((socket + u64::from(offset!(socket_inode))) as *const c_void).unwrap_or(0)
+    }
+
     /// True if the other end will send no more.
     #[inline(always)]
     pub fn receive_is_shut(self) -> bool {

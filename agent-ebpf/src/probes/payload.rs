@@ -21,7 +21,7 @@ use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock};
 use crate::kernel::task::{O_NONBLOCK, Task};
 use crate::kernel::user;
 use crate::maps::{
-    CONTROL, COUNTS, Connection, LISTENERS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
+    CONTROL, COUNTS, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
 };
 
 /// `MSG_OOB`, `MSG_PEEK` and `MSG_ERRQUEUE`: bytes that are not the stream's next ones.
@@ -120,7 +120,7 @@ fn bytes(
         (behind.wrapping_sub(u64::from(call.length)), bases.unwrap_or([0; 2]), bases.is_some())
     };
     if connection.cookie == 0 {
-        first_sight(sock, family, connection, call.direction);
+        first_sight(sock, family, connection, call.direction, offset);
     }
     let cookie = connection.cookie;
     let turn_start = connection.last != call.direction + 1;
@@ -234,10 +234,11 @@ fn prove(sock: Sock, task: Task, call: Call, wanted: u32, scratch: &mut Scratch,
     user::capture(registers, buffers, wanted, scratch.bytes.as_mut_ptr())
 }
 
-/// Fills in what the first sight of a socket tells.
+/// Fills in what the first sight of a socket tells; `offset` is that of the first bytes seen.
 #[inline(always)]
-fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: u8) {
+fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: u8, offset: u64) {
     connection.cookie = sock.cookie();
+    connection.old = u8::from(has_past(sock, family, direction, offset));
     if connection.opened != opened::UNKNOWN {
         return;
     }
@@ -252,6 +253,18 @@ fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: 
             connection.opened = opened::LISTENING_PORT;
         }
     }
+}
+
+/// True if bytes moved that nobody saw: before the agent started, or while the process was not traced.
+#[inline(always)]
+fn has_past(sock: Sock, family: u16, direction: u8, offset: u64) -> bool {
+    if family == AF_UNIX {
+        // The inode is forgotten at once, since numbers are used again.
+        return OLD_SOCKETS.remove(sock.inode()).is_ok();
+    }
+    let Some(tcp) = sock.tcp() else { return true };
+    // A raw send offset of 1 is the SYN of the end that opened the connection.
+    if direction == direction::SEND { offset > 1 || tcp.received() > 0 } else { offset > 0 || tcp.sent() > 1 }
 }
 
 /// True if this end sends the requests, as far as is known; a connection older than the agent on a port nobody
@@ -332,7 +345,7 @@ fn announce(
     open.netns = sock.netns();
     open.family = family;
     open.opened = connection.opened;
-    open.old = u8::from(family != AF_UNIX && connection.seen_opening == 0);
+    open.old = connection.old;
     open.agent = agent;
     open.pad = 0;
     open.send_base = connection.bases[0];

@@ -45,7 +45,6 @@ fn connecting(sock: Sock) -> Option<()> {
     let mut connection = sock.connection()?;
     let task = Task::current();
     connection.opened = opened::ACTIVE;
-    connection.seen_opening = 1;
     connection.connect_tid = task.tid();
     if let Some(thread) = task.known_thread() {
         connection.connect_turn = thread.turn;
@@ -60,7 +59,6 @@ fn established(sock: Sock, old: i32) -> Option<()> {
     if old == SYN_RECV && connection.opened == opened::UNKNOWN {
         connection.opened = opened::PASSIVE;
     }
-    connection.seen_opening = 1;
     let mut bases = sock.tcp()?.initial_bases();
     if connection.opened == opened::ACTIVE {
         // Raw, as the payload probes read it: the acknowledged SYN will be counted.

@@ -47,6 +47,7 @@ offsets! {
     sock_protocol: "sock"."sk_protocol";
     sock_shutdown: "sock"."sk_shutdown";
     sock_socket: "sock"."sk_socket";
+    socket_inode: "socket_alloc"."vfs_inode.i_ino";
     sock_type: "sock"."sk_type";
     net_inum: "net"."ns.inum";
     tcp_bytes_acked: "tcp_sock"."bytes_acked";

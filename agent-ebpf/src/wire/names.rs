@@ -24,6 +24,8 @@ pub const PROCESSES: &str = "PROCESSES";
 pub const POLICIES: &str = "POLICIES";
 /// Ports that were listened on when the agent started, keyed by network namespace and port.
 pub const LISTENERS: &str = "LISTENERS";
+/// Inodes of unix sockets that were connected when the agent started.
+pub const OLD_SOCKETS: &str = "OLD_SOCKETS";
 /// Progress of bytes beyond the captured heads, keyed by socket cookie and direction.
 pub const COUNTS: &str = "COUNTS";
 /// Losses by reason, one counter per CPU.

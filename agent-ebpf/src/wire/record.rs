@@ -93,7 +93,7 @@ pub struct Open {
     pub family: u16,
     /// Who opened the connection: a value of [`opened`].
     pub opened: u8,
-    /// 1 if the connection is older than the hooks: earlier bytes were never seen.
+    /// 1 if bytes moved on it that were never seen: it is older than the agent, or than the tracing of its process.
     pub old: u8,
     /// Local port, host byte order; 0 on unix sockets.
     pub local_port: u16,

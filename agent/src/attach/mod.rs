@@ -6,4 +6,4 @@ mod offsets;
 mod session;
 
 pub use hooks::{HookReport, State, probe};
-pub use session::{Options, Session, Targets};
+pub use session::{Options, Past, Session, Targets};

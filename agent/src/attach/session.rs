@@ -68,13 +68,21 @@ pub struct Targets {
     generation: u32,
 }
 
+/// What exists before the payload hooks do.
+pub struct Past {
+    /// Network namespace and port of everything that is listened on.
+    pub listeners: Vec<(u32, u16)>,
+    /// Inodes of the unix stream sockets that are connected.
+    pub unix_connections: Vec<u64>,
+}
+
 impl Session {
-    /// Loads and attaches the kernel half. `listeners` is asked for every (network namespace, port) listened on after
-    /// the state hook stands and before the payload hooks do, so that no connection has an unknown role.
+    /// Loads and attaches the kernel half. `past` is asked after the state hook stands and right before the payload hooks
+    /// do, so that no connection's role or age is unknown.
     ///
     /// # Errors
     /// If the object cannot be loaded, or an essential hook cannot be attached.
-    pub fn start(options: &Options, listeners: impl FnOnce() -> Vec<(u32, u16)>) -> Result<Self> {
+    pub fn start(options: &Options, past: impl FnOnce() -> Past) -> Result<Self> {
         let (mut ebpf, btf) = load_object(options)?;
         // The verifier takes most of the start: everything is loaded before anything is attached, so that the hooks
         // begin to see within a moment of each other.
@@ -82,15 +90,7 @@ impl Session {
         let mut reports: Vec<_> = hooks.map(|hook| hook.load(&mut ebpf, &btf)).collect();
         let (early, payload) = reports.split_at_mut(EARLY.len());
         EARLY.iter().zip(early).for_each(|(hook, report)| hook.attach(&mut ebpf, report));
-        let mut known: HashMap<_, Bytes<8>, u32> = HashMap::try_from(take(&mut ebpf, names::LISTENERS)?)?;
-        for (netns, port) in listeners() {
-            let key = ListenerKey { netns, port: u32::from(port) };
-            let key: Bytes<8> = zerocopy::transmute!(key);
-            if let Err(error) = known.insert(key, 1, 0) {
-                tracing::warn!(%error, "too many listening ports: roles of older connections are unknown beyond them");
-                break;
-            }
-        }
+        remember(&mut ebpf, past())?;
         PAYLOAD.iter().zip(payload).for_each(|(hook, report)| hook.attach(&mut ebpf, report));
         if let Some(hook) = reports.iter().find(|hook| hook.essential && hook.state == State::Off) {
             bail!("the hook {} cannot be used on this kernel: {}", hook.name, hook.why);
@@ -221,6 +221,26 @@ pub(super) fn load_object(options: &Options) -> Result<(Ebpf, Btf)> {
     }
     let ebpf = loader.load(object()?).context("cannot load the kernel half")?;
     Ok((ebpf, btf))
+}
+
+/// Tells the kernel half what it cannot have seen.
+fn remember(ebpf: &mut Ebpf, past: Past) -> Result<()> {
+    let mut listeners: HashMap<_, Bytes<8>, u32> = HashMap::try_from(take(ebpf, names::LISTENERS)?)?;
+    for (netns, port) in past.listeners {
+        let key: Bytes<8> = zerocopy::transmute!(ListenerKey { netns, port: u32::from(port) });
+        if let Err(error) = listeners.insert(key, 1, 0) {
+            tracing::warn!(%error, "too many listening ports: roles of older connections are unknown beyond them");
+            break;
+        }
+    }
+    let mut sockets: HashMap<_, u64, u32> = HashMap::try_from(take(ebpf, names::OLD_SOCKETS)?)?;
+    for inode in past.unix_connections {
+        if let Err(error) = sockets.insert(inode, 1, 0) {
+            tracing::warn!(%error, "too many unix connections: older ones are taken for new ones beyond them");
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map> {

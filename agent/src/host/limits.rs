@@ -60,6 +60,10 @@ pub(super) const NAMESPACES_MAX: usize = 4096;
 /// those of the youngest processes' namespaces are not known.
 pub(super) const LISTENERS_MAX: usize = 65_536;
 
+/// Unix connections older than the agent that are known as such: what the kernel half's map holds. Beyond: a connection
+/// is taken for a new one, and read from whatever moves first.
+pub(super) const UNIX_SOCKETS_MAX: usize = 65_536;
+
 /// Descriptors looked at when the owner of a listening socket is searched: servers open them early, and they are looked
 /// at in order of their numbers. Beyond: not found.
 pub(super) const DESCRIPTORS_MAX: usize = 1024;

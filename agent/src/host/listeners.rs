@@ -15,10 +15,23 @@ pub struct Listener {
 }
 
 /// Every listener, with the inodes of its sockets (several share a port under `SO_REUSEPORT`, or listen on several
-/// addresses). One process is visited for each namespace; what cannot be read is left out.
+/// addresses). What cannot be read is left out.
 pub(super) fn all(proc: &Proc) -> BTreeMap<Listener, Vec<u64>> {
-    let mut namespaces = BTreeSet::new();
     let mut listeners: BTreeMap<Listener, Vec<u64>> = BTreeMap::new();
+    each_namespace(proc, |netns, process| {
+        for (port, inode) in of_namespace(process)? {
+            if listeners.len() < LISTENERS_MAX {
+                listeners.entry(Listener { netns, port }).or_default().push(inode);
+            }
+        }
+        Some(())
+    });
+    listeners
+}
+
+/// Visits one process of each network namespace; another one where `visit` could not read the first.
+pub(super) fn each_namespace(proc: &Proc, mut visit: impl FnMut(u32, &ProcessDir) -> Option<()>) {
+    let mut namespaces = BTreeSet::new();
     for pid in proc.pids().unwrap_or_default() {
         let Ok(process) = proc.process(pid) else {
             continue;
@@ -29,19 +42,13 @@ pub(super) fn all(proc: &Proc) -> BTreeMap<Listener, Vec<u64>> {
         if namespaces.contains(&netns) {
             continue;
         }
-        if namespaces.len() >= NAMESPACES_MAX || listeners.len() >= LISTENERS_MAX {
+        if namespaces.len() >= NAMESPACES_MAX {
             break;
         }
-        let Some(found) = of_namespace(&process) else {
-            continue;
-        };
-        namespaces.insert(netns);
-        for (port, inode) in found {
-            let listener = Listener { netns, port };
-            listeners.entry(listener).or_default().push(inode);
+        if visit(netns, &process).is_some() {
+            namespaces.insert(netns);
         }
     }
-    listeners
 }
 
 /// Port and inode of the listeners in a process's namespace; none if it is gone.

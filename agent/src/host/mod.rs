@@ -20,6 +20,7 @@ mod resource;
 mod service;
 mod targets;
 mod text;
+mod unix_sockets;
 
 pub use capability::{Capabilities, Capability};
 pub use identity::Identity;

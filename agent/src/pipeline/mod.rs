@@ -100,8 +100,11 @@ fn attach(config: &Config, host: &mut Host) -> anyhow::Result<Session> {
         trace_by_default: config.targets.is_everything(),
         ..attach::Options::default()
     };
-    let listeners = || host.listeners().iter().map(|listener| (listener.netns, listener.port)).collect();
-    let mut session = Session::start(&options, listeners)?;
+    let past = || attach::Past {
+        listeners: host.listeners().iter().map(|listener| (listener.netns, listener.port)).collect(),
+        unix_connections: host.unix_connections(),
+    };
+    let mut session = Session::start(&options, past)?;
     for tgid in host.targeted(&config.targets) {
         session.targets().add(tgid.0)?;
     }

@@ -21,6 +21,7 @@ use super::proc::{Proc, ProcessDir, Stat};
 use super::resource::{self, Life};
 use super::service::{self, Source};
 use super::text::{base_name, clean};
+use super::unix_sockets;
 
 /// `/proc` counts a process's start in ticks of 10 ms (`USER_HZ` is 100 on every architecture Linux runs on today).
 const TICK_NS: u64 = 10_000_000;
@@ -131,6 +132,12 @@ impl Host {
         if self.known.get(&id.tgid).is_some_and(|known| known.process.id == id) {
             self.known.remove(&id.tgid);
         }
+    }
+
+    /// Inodes of the unix stream sockets that are connected now, in every network namespace that a process is in.
+    #[must_use]
+    pub fn unix_connections(&self) -> Vec<u64> {
+        unix_sockets::connected(&self.proc)
     }
 
     /// Ports listened on, in every network namespace that a process is in.
