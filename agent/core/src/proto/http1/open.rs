@@ -59,9 +59,8 @@ impl Open {
     }
 
     /// `moved` bytes of the request moved, up to where `piece` goes on.
-    pub(super) fn note_request(&mut self, piece: &Piece<'_>, moved: u64, turn: u32) {
+    pub(super) fn note_request(&mut self, piece: &Piece<'_>, moved: u64) {
         if moved > 0 {
-            self.turn = turn;
             self.request_end = self.request_end.max(piece.offset);
             self.last = self.last.max(piece.time);
             self.note_unseen(piece, moved);

@@ -99,7 +99,7 @@ impl Dialogue {
         }
         if shed {
             self.losses.shed_turns += u64::from(piece.turn_start);
-            if self.requests.shed() {
+            if self.requests.drop_head() {
                 self.begin_request(out);
             }
         }
@@ -110,7 +110,7 @@ impl Dialogue {
             // A request whose framing is lost may go on until the next one begins.
             let goes_on = !in_head && said.is_none() && !self.requests.is_in_head();
             if in_body || goes_on {
-                self.note_current(&piece, moved);
+                self.note_current(&piece, moved, in_body);
             }
             let followed = in_body && !matches!(said, Some(requests::Said::BodyLost));
             let flow = said.map_or(Flow::Continue, |said| self.on_request(said, &piece, moved, out));
@@ -135,8 +135,13 @@ impl Dialogue {
             }
         }
         while !piece.is_empty() && !self.tunnel {
-            if shed && !self.responses.is_in_body() {
-                self.void_all(out);
+            if !self.responses.is_in_body() {
+                if shed {
+                    self.void_all(out);
+                }
+                if piece.is_lost() {
+                    self.turns.answer_unseen();
+                }
             }
             if self.open.is_empty()
                 && !piece.is_gap()
@@ -152,14 +157,10 @@ impl Dialogue {
                 self.responses.give_up();
                 break;
             };
-            let (before, in_body) = (piece.offset, self.responses.is_in_body());
+            let before = piece.offset;
             let limit = HTTP1_HEADS_BYTES_MAX - self.requests.held();
             let said = self.responses.step(&mut piece, limit);
             open.note_response(&piece, piece.offset - before, self.turns.is_answered());
-            let followed = in_body && !matches!(said, Some(responses::Said::BodyLost));
-            if piece.is_lost() && !followed {
-                self.turns.answer_unseen();
-            }
             let flow = said.map_or(Flow::Continue, |said| self.on_response(said, &piece, out));
             if flow != Flow::Continue {
                 return flow;
@@ -217,6 +218,8 @@ impl Dialogue {
     fn answer_latest_turn(&mut self, told: bool, out: &mut Vec<Update>) {
         if !told {
             self.losses.unseen_heads += 1;
+            // An unfinished head is of a turn before.
+            self.requests.drop_head();
             self.turns.ask_unseen();
             self.turns.answer_unseen();
         }
@@ -274,7 +277,7 @@ impl Dialogue {
         let unframed = matches!(asked.head.framing, Framing::Coded | Framing::Invalid);
         self.losses.lost_framings += u64::from(unframed && !asked.cut);
         let mut open = Open::new(key, &asked, self.turns.asked());
-        open.note_request(piece, moved, self.turns.asked());
+        open.note_request(piece, moved);
         self.open.push_back(open);
         let head = asked.head;
         out.push(Update::Request(Box::new(Request {
@@ -303,15 +306,14 @@ impl Dialogue {
             }
             Said::BodyLost => {
                 self.losses.lost_framings += 1;
+                if piece.is_lost() {
+                    self.turns.answer_unseen();
+                }
                 self.end_earlier_turns(out);
             }
             Said::Unseen => {
                 self.losses.unseen_heads += 1;
-                // The turn that answers the latest one has begun in the gap, if not before it.
-                if self.open.front().is_none_or(|open| open.turn == self.turns.asked()) {
-                    self.turns.answer_unseen();
-                }
-                self.end_earlier_turns(out);
+                self.miss_answer(out);
             }
             Said::NoHead => self.end_earlier_turns(out),
             // The first answer is none of HTTP: then neither was the question, whatever it looked like.
@@ -337,7 +339,7 @@ impl Dialogue {
         if interim {
             open.answered = false;
             if cut {
-                self.end_earlier_turns(out);
+                self.miss_answer(out);
             } else {
                 self.responses.expect_head();
             }
@@ -390,6 +392,14 @@ impl Dialogue {
         }
     }
 
+    /// An answer may lie in a gap. If it is the latest turn's, the turn that answers has begun there, if not before.
+    fn miss_answer(&mut self, out: &mut Vec<Update>) {
+        if self.open.front().is_none_or(|open| open.turn == self.turns.asked()) {
+            self.turns.answer_unseen();
+        }
+        self.end_earlier_turns(out);
+    }
+
     /// Ends exchanges of turns before the latest request's, if the response direction does not know its place: the
     /// oldest one was answered by what came, and how many more were is not known.
     fn end_earlier_turns(&mut self, out: &mut Vec<Update>) {
@@ -433,11 +443,16 @@ impl Dialogue {
         }
     }
 
-    fn note_current(&mut self, piece: &Piece<'_>, moved: u64) {
-        let turn = self.turns.asked();
-        if let Some(open) = self.current.and_then(|key| self.find(key)) {
-            open.note_request(piece, moved, turn);
+    /// The request that goes on did. Without its framing (`framed`) it may as well be another one, which matters as long
+    /// as no answer to it was seen: then it stays in its turn.
+    fn note_current(&mut self, piece: &Piece<'_>, moved: u64, framed: bool) {
+        let answered = self.responses.rest().and(self.open.front()).map(|open| open.key);
+        let asked = self.turns.asked();
+        let Some(open) = self.current.and_then(|key| self.find(key)) else { return };
+        if moved > 0 && (framed || answered == Some(open.key)) {
+            open.turn = asked;
         }
+        open.note_request(piece, moved);
     }
 
     fn find(&mut self, key: HalfKey) -> Option<&mut Open> {

@@ -138,8 +138,8 @@ impl Requests {
         }
     }
 
-    /// Drops an unfinished head, since its turn is void; true if there was one.
-    pub(super) fn shed(&mut self) -> bool {
+    /// Drops an unfinished head, whose answer will not be known; true if there was one.
+    pub(super) fn drop_head(&mut self) -> bool {
         let drops = matches!(&self.state, State::Head(head) if head.start().is_some());
         if drops {
             self.state = State::Lost;

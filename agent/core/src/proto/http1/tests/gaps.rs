@@ -330,3 +330,20 @@ fn an_unfinished_head_is_ended_by_its_answer_behind_another_answer() {
         ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /slow @28 t10", "408 @28 t20", "complete @28 t20"]
     );
 }
+
+#[test]
+fn an_interim_response_cut_by_a_loss_may_hide_the_answer() {
+    let mut talk = Talk::server_end();
+    talk.client_cut(b"POST /p HTTP/1.1\r\nHo", 400).server(b"HTTP/1.1 103 Hints\r\n").lost(Side::Server, 90);
+    talk.client(ask("GET /b", "")).server(OK).client(GET);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "void @0 t40", "GET /a @448 t60"]);
+}
+
+#[test]
+fn an_unfinished_head_takes_no_answer_to_a_turn_that_was_lost() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).server(OK).client(b"GET /b HTTP/1.1\r\n").lost(Side::Client, 9).lost(Side::Server, 9);
+    talk.server(b"rest").lost(Side::Client, 28).server(answer(404, "Content-Length: 0\r\n"));
+    talk.closing(Closing::Closed);
+    assert_eq!(talk.told()[3..], ["GET /b @28 t30", "void @28 t60"]);
+}

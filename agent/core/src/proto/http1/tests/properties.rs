@@ -172,8 +172,8 @@ fn fate() -> impl Strategy<Value = Fate> {
     ]
 }
 
-/// Plays the records. The first `safe` ones are kept, and of two turns next to each other at least one begins visibly:
-/// if both vanish without a trace, nothing tells that the answer after them is not the one awaited.
+/// Plays the records. The first `safe` ones are kept, and of two turns next to each other at least one leaves a
+/// record of data: if both vanish, nothing tells that the answer after them is not the one awaited.
 fn suffer(talk: &mut Talk, mut records: Vec<Data>, fates: &[Fate], safe: usize) {
     let fate = |place: usize| {
         let fate = fates[place % fates.len()];
@@ -185,16 +185,21 @@ fn suffer(talk: &mut Talk, mut records: Vec<Data>, fates: &[Fate], safe: usize) 
             records.swap(place - 1, place);
         }
     }
-    let (mut told, mut told_before) = (true, true);
+    let (mut told, mut told_before, mut counting) = (true, true, false);
+    let mut last = None;
     for (place, mut data) in records.into_iter().enumerate() {
-        if data.turn_start {
-            told_before = std::mem::take(&mut told);
+        if last.replace(data.direction) != Some(data.direction) {
+            (told_before, told, counting) = (told, false, false);
         }
         let fate = match fate(place) {
             Fate::Lost if data.turn_start && !told_before => Fate::Kept,
+            Fate::Lost => Fate::Lost,
+            // What lies beyond the capture is counted up to the turn's end.
+            _ if counting => Fate::Counted,
             fate => fate,
         };
-        told |= !matches!(fate, Fate::Lost);
+        counting |= matches!(fate, Fate::Counted) && !data.turn_start;
+        told |= !matches!(fate, Fate::Lost) && !counting;
         match fate {
             Fate::Lost => continue,
             Fate::Repeated => talk.http.data(&data, &mut talk.updates),
