@@ -49,7 +49,7 @@ impl Report {
         let stats = engine.stats();
         let host = facts.counters();
         let mut losses: BTreeMap<_, _> = session.losses().into_iter().collect();
-        losses.extend(stats.losses());
+        losses.extend(engine.losses());
         losses.insert("processes_evicted", host.processes_evicted);
         losses.insert("memory_reads_stalled", host.memory_reads_stalled);
         *self.published.lock().unwrap_or_else(PoisonError::into_inner) = Published {

@@ -109,7 +109,7 @@ impl Causes {
             }
         }
         self.halves.insert(half);
-        if self.halves.len() > HALVES_MAX {
+        if self.halves.count() > HALVES_MAX {
             self.evict();
         }
     }

@@ -7,7 +7,7 @@ use crate::conn::{Connection, Table};
 use crate::decode::{Closing, Count, Data, Direction, Event, Link};
 use crate::ids::{BootNanos, SockCookie};
 use crate::proto::exchange::{Request, Role, Update};
-use crate::proto::http1::{Http1, Verdict};
+use crate::proto::http1::{self, Http1, Verdict};
 use crate::span::Span;
 use crate::stats::Stats;
 
@@ -49,6 +49,7 @@ pub struct Engine {
     parsers: HashMap<SockCookie, Http1>,
     causes: Causes,
     stats: Stats,
+    http1: http1::Losses,
     updates: Vec<Update>,
 }
 
@@ -61,6 +62,7 @@ impl Engine {
             parsers: HashMap::new(),
             causes: Causes::new(options.nonce, options.excluded),
             stats: Stats::default(),
+            http1: http1::Losses::default(),
             updates: Vec::new(),
         }
     }
@@ -114,19 +116,26 @@ impl Engine {
     }
 
     /// What was counted.
-    pub fn stats(&mut self) -> Stats {
-        for parser in self.parsers.values_mut() {
-            self.stats.http1 += parser.take_losses();
-        }
+    #[must_use]
+    pub fn stats(&self) -> Stats {
         let causes = self.causes.stats().clone();
         Stats {
             evicted_connections: self.stats.evicted_connections,
             bad_records: self.stats.bad_records,
             unknown_connections: self.stats.unknown_connections,
             unseen_bytes: self.stats.unseen_bytes,
-            http1: self.stats.http1,
             ..causes
         }
+    }
+
+    /// Names and values of everything that was lost.
+    pub fn losses(&mut self) -> Vec<(&'static str, u64)> {
+        for parser in self.parsers.values_mut() {
+            self.http1 += parser.take_losses();
+        }
+        let mut losses = self.stats().losses();
+        losses.extend(self.http1.named());
+        losses
     }
 
     fn data(&mut self, data: &Data, out: &mut Output) {
@@ -186,7 +195,7 @@ impl Engine {
 
     fn forget_parser(&mut self, cookie: SockCookie) {
         if let Some(mut parser) = self.parsers.remove(&cookie) {
-            self.stats.http1 += parser.take_losses();
+            self.http1 += parser.take_losses();
         }
     }
 

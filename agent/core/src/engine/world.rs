@@ -170,7 +170,7 @@ impl World {
         std::mem::take(&mut self.out.spans)
     }
 
-    pub fn stats(&mut self) -> crate::stats::Stats {
+    pub fn stats(&self) -> crate::stats::Stats {
         self.engine.stats()
     }
 

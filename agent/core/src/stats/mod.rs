@@ -1,6 +1,5 @@
 //! Counters of the core: every loss has a name.
 
-use crate::proto::http1;
 use crate::span::{Confidence, Decision};
 
 /// What the core counted so far.
@@ -30,8 +29,6 @@ pub struct Stats {
     pub unknown_connections: u64,
     /// Bytes of exchanges that were counted but not seen, as far as heads may have been in them.
     pub unseen_bytes: u64,
-    /// What was lost while reading HTTP/1.
-    pub http1: http1::Losses,
 }
 
 impl Stats {
@@ -49,7 +46,7 @@ impl Stats {
     /// Names and values of everything that was lost.
     #[must_use]
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
-        let mut losses = vec![
+        vec![
             ("disputed_identities", self.disputed_identities),
             ("thread_gaps", self.thread_gaps),
             ("evicted_halves", self.evicted_halves),
@@ -58,8 +55,6 @@ impl Stats {
             ("bad_records", self.bad_records),
             ("unknown_connections", self.unknown_connections),
             ("unseen_bytes", self.unseen_bytes),
-        ];
-        losses.extend(self.http1.named());
-        losses
+        ]
     }
 }
