@@ -264,5 +264,3 @@ fn unix_peer(connection: &Connection) -> Option<SockCookie> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod world;

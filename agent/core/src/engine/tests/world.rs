@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Engine, Options, Output, Policy};
 use crate::decode::{
     Actor, Address, Bases, Connect, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open, Opened, Process, Tag,
 };
+use crate::engine::{Engine, Options, Output, Policy};
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
 use crate::span::{Kind, Span, Value};
 
