@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::causal::identity::ExchangeId;
 use crate::decode::{Connect, Endpoint, Tag};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
-use crate::proto::exchange::{End, HalfKey, Request, Response, Role};
+use crate::proto::exchange::{End, Ending, HalfKey, Request, Response, Role};
 use crate::span::Decision;
 
 /// A half with all that may decide its cause.
@@ -32,7 +32,9 @@ pub struct Half {
     pub turn: u64,
     /// The call of `connect()` that opened its connection, if it is the first exchange on it.
     pub connect: Option<Connect>,
-    /// The thread that read it touched another server connection while it was open.
+    /// When the thread that read it first touched another server connection, while it was open as far as was known.
+    pub elsewhere: Option<BootNanos>,
+    /// It was open then, as its later bytes showed.
     pub interleaved: bool,
     /// Another request was open in its process at the same time.
     pub concurrent: bool,
@@ -60,10 +62,25 @@ impl Half {
         self.request.start
     }
 
-    /// True if it was open at `time`.
+    /// True if it was open at `time` as far as can be shown.
     #[must_use]
     pub fn open_at(&self, time: BootNanos) -> bool {
-        self.start() <= time && self.end.is_none_or(|end| time <= end.time)
+        self.start() <= time
+            && match (self.end, self.response) {
+                (Some(end), _) => time <= end.time,
+                (None, Some(response)) => time <= response.start || !self.ends_unseen(response),
+                (None, None) => true,
+            }
+    }
+
+    /// True if its answer may be over for long before that shows: a unix socket does not tell that it was closed, the
+    /// other end's next read does.
+    const fn ends_unseen(&self, response: Response) -> bool {
+        match response.ending {
+            Ending::Framed => false,
+            Ending::Close => self.unix,
+            Ending::Unseen => true,
+        }
     }
 
     /// What its request carries that names it.
@@ -190,10 +207,14 @@ impl Halves {
         if let Some(first) = in_turn.next() {
             return if in_turn.next().is_none() { Named::One(first.request.key) } else { Named::Several };
         }
-        // A turn may begin within a body: after a 100 (Continue), or an answer that came early.
+        // A turn may begin within a body, after a 100 (Continue). After an answer it is another request's, of which
+        // nothing was told.
         let around = |half: &&Half| {
             let offset = half.request.key.offset;
-            offset < tag.offset && half.end.is_none_or(|end| tag.offset < end.request_end)
+            let within = half
+                .end
+                .map_or(half.response.is_none_or(|response| time < response.start), |end| tag.offset < end.request_end);
+            offset < tag.offset && within
         };
         started().rev().find(around).map_or(Named::Nothing, |half| Named::One(half.request.key))
     }

@@ -2,6 +2,7 @@
 
 use crate::causal::Causes;
 use crate::causal::half::{Half, Named};
+use crate::causal::lineage::Process;
 use crate::causal::runtime::nginx;
 use crate::decode::Tag;
 use crate::ids::{BootNanos, ThreadId};
@@ -102,7 +103,7 @@ impl Causes {
             Named::One(key) => key,
         };
         let Some(served) = self.halves.get(key) else { return Opinion::Silent(OrphanReason::NoLineage) };
-        if self.lineage.process(half.process).is_some_and(|process| process.event_loop) || served.interleaved {
+        if self.lineage.process(half.process).is_some_and(Process::interleaves) || served.interleaved {
             return Opinion::Silent(OrphanReason::EventLoop);
         }
         if served.gap || half.gap || served.request.actor.lossy != half.request.actor.lossy {
@@ -153,7 +154,7 @@ impl Causes {
         let Named::One(key) = self.halves.named(own, time) else { return None };
         let served = self.halves.get(key)?;
         // An event loop creates threads for whatever it does just then.
-        let loops = self.lineage.process(served.process).is_some_and(|process| process.event_loop);
+        let loops = self.lineage.process(served.process).is_some_and(Process::interleaves);
         let proven = served.request.blocking && !served.interleaved && !loops && !served.gap && served.open_at(time);
         proven.then_some(Opinion::Cause(key, Evidence::Birth, Confidence::Exact))
     }

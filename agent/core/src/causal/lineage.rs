@@ -44,10 +44,21 @@ pub struct Exited {
 pub struct Process {
     /// A thread interleaved requests: no thread proves anything here any more.
     pub event_loop: bool,
+    /// Requests without any answer whose thread turned to another one: either they are open still, and it interleaves
+    /// them, or their end was told late.
+    pub suspects: BTreeSet<HalfKey>,
     /// Requests that were open beside another one, on threads that never interleaved.
     pub witnesses: u32,
     /// Requests that are open now.
     pub open: BTreeSet<HalfKey>,
+}
+
+impl Process {
+    /// True if its threads interleave requests, as far as is known now.
+    #[must_use]
+    pub fn interleaves(&self) -> bool {
+        self.event_loop || !self.suspects.is_empty()
+    }
 }
 
 /// All threads and processes that may still matter.

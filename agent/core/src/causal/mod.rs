@@ -24,7 +24,7 @@ use identity::{ExchangeId, Minter};
 use lineage::Lineage;
 
 use crate::decode::{Actor, Exit, Fork, Link, Opened, Process};
-use crate::ids::{BootNanos, ProcessId, SockCookie};
+use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId};
 use crate::limits::{HALVES_MAX, PENDING_NS, RETENTION_NS, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
 use crate::span::{self, Span};
@@ -73,28 +73,59 @@ impl Causes {
     }
 
     /// A thread acted on a connection; `serves` says that its process answers requests there.
-    pub fn acted(&mut self, actor: &Actor, cookie: SockCookie, serves: bool) {
-        let gap = self.lineage.acted(actor);
-        if gap {
-            self.stats.thread_gaps += 1;
+    pub fn acted(&mut self, actor: &Actor, time: BootNanos, cookie: SockCookie, serves: bool) {
+        if self.lineage.acted(actor) {
+            self.missed(actor.thread);
         }
-        if !gap && !serves {
-            return;
+        if serves {
+            self.turned(actor.thread, time, cookie);
         }
-        let reading: Vec<HalfKey> = self.lineage.thread_mut(actor.thread).reading.iter().copied().collect();
-        for key in reading {
-            let Some(half) = self.halves.get_mut(key) else { continue };
-            half.gap |= gap;
-            if serves && key.cookie != cookie {
-                half.interleaved = true;
-                self.lineage.process_mut(actor.thread.process).event_loop = true;
+    }
+
+    /// Records of a thread were lost. What it read may have been answered in them, so it proves nothing any more: not
+    /// whose the thread's calls are, nor that it interleaves.
+    fn missed(&mut self, thread: ThreadId) {
+        self.stats.thread_gaps += 1;
+        for key in std::mem::take(&mut self.lineage.thread_mut(thread).reading) {
+            if let Some(half) = self.halves.get_mut(key) {
+                half.gap = true;
             }
+        }
+    }
+
+    /// A thread turned to a connection over which it serves. Requests of others that it read and that are not over as
+    /// far as is known now may turn out to have been over: their later bytes decide.
+    fn turned(&mut self, thread: ThreadId, time: BootNanos, cookie: SockCookie) {
+        let Some(known) = self.lineage.thread(thread) else { return };
+        let others: Vec<HalfKey> = known.reading.iter().copied().filter(|key| key.cookie != cookie).collect();
+        for key in others {
+            let Some(half) = self.halves.get_mut(key).filter(|half| half.elsewhere.is_none()) else { continue };
+            half.elsewhere = Some(time);
+            if half.response.is_none() {
+                self.lineage.process_mut(half.process).suspects.insert(key);
+            }
+        }
+    }
+
+    /// A request's bytes moved at `time`, after all that is known of it.
+    fn went_on(&mut self, key: HalfKey, time: BootNanos) {
+        let Some(half) = self.halves.get_mut(key) else { return };
+        let Some(elsewhere) = half.elsewhere else { return };
+        let process = self.lineage.process_mut(half.process);
+        process.suspects.remove(&key);
+        if elsewhere <= time {
+            half.interleaved = true;
+            process.event_loop = true;
         }
     }
 
     /// A half began. Its `serving` and `concurrent` are set here.
     pub fn began(&mut self, mut half: Half) {
         let (key, thread) = (half.request.key, half.request.actor.thread);
+        if half.request.role == Role::Server {
+            // Who serves on a connection may only show with its first request.
+            self.turned(thread, half.start(), key.cookie);
+        }
         let process = self.lineage.process_mut(half.process);
         half.serving = !process.open.is_empty();
         if half.request.role == Role::Server {
@@ -132,6 +163,7 @@ impl Causes {
     pub fn answered(&mut self, key: HalfKey, response: Response) {
         if let Some(half) = self.halves.get_mut(key) {
             half.response = Some(response);
+            self.went_on(key, response.start);
         }
     }
 
@@ -139,6 +171,12 @@ impl Causes {
     pub fn ended(&mut self, end: End) {
         let Some(half) = self.halves.get_mut(end.key) else { return };
         half.end = Some(end);
+        if end.outcome == Outcome::Void {
+            self.lineage.process_mut(half.process).suspects.remove(&end.key);
+        } else {
+            self.went_on(end.key, end.time);
+        }
+        let Some(half) = self.halves.get(end.key) else { return };
         let (role, process, thread) = (half.request.role, half.process, half.request.actor.thread);
         let witness = half.concurrent && !half.interleaved;
         if role == Role::Server {
@@ -157,7 +195,7 @@ impl Causes {
     /// A thread or process was created.
     pub fn forked(&mut self, fork: &Fork) {
         if self.lineage.acted(&fork.actor) {
-            self.stats.thread_gaps += 1;
+            self.missed(fork.actor.thread);
         }
         self.lineage.forked(fork);
     }

@@ -72,7 +72,7 @@ impl Engine {
         match event {
             Event::Process(process) => self.causes.process(process),
             Event::Open(open) => {
-                self.causes.acted(&open.actor, open.cookie, false);
+                self.causes.acted(&open.actor, open.time, open.cookie, false);
                 let parser = Http1::new(open.cookie, open.old);
                 if !open.agent {
                     self.parsers.insert(open.cookie, parser);
@@ -141,12 +141,16 @@ impl Engine {
     fn data(&mut self, data: &Data, out: &mut Output) {
         let Some(connection) = self.connections.get_mut(data.cookie) else {
             self.stats.unknown_connections += 1;
-            self.causes.acted(&data.actor, data.cookie, false);
+            self.causes.acted(&data.actor, data.time, data.cookie, false);
             return;
         };
         let linked = connection.moved(data);
-        let (link, serves) = (connection.link(), connection.serves());
-        self.causes.acted(&data.actor, data.cookie, serves);
+        let link = connection.link();
+        let serves = match self.parsers.get(&data.cookie).map(Http1::verdict) {
+            Some(Verdict::Http1(role)) => role == Role::Server,
+            Some(Verdict::Undecided | Verdict::Other) | None => connection.serves(),
+        };
+        self.causes.acted(&data.actor, data.time, data.cookie, serves);
         if linked && self.connections.is_agents(link) {
             self.leave_out(data.cookie, out);
         }
@@ -244,6 +248,7 @@ impl Engine {
             identity: ExchangeId::new(request.key, request.role, connection.link(), connection.opened),
             turn: connection.turn_of(direction, request.key.offset),
             connect: if request.role == Role::Client { connection.connect.take() } else { None },
+            elsewhere: None,
             interleaved: false,
             concurrent: false,
             gap: false,

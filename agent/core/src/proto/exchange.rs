@@ -52,12 +52,25 @@ pub struct Request {
 }
 
 /// The response of a half, known once its final head was parsed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Status code.
     pub status: u16,
     /// When its first byte moved.
     pub start: BootNanos,
+    /// How its end will show.
+    pub ending: Ending,
+}
+
+/// How the end of a response shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its framing tells.
+    Framed,
+    /// Its sender closes the connection.
+    Close,
+    /// Its framing was not seen: it turns out to be over when the connection is used again, or ends.
+    Unseen,
 }
 
 /// How an exchange ended.

@@ -5,7 +5,7 @@ use super::{Confidence, Decision, Evidence, Half, Kind, OrphanReason, Span, Stat
 use crate::decode::{Actor, Address, Endpoint, Process};
 use crate::ids::{BootNanos, SockCookie, SpanId, TraceId};
 use crate::limits::SPAN_VALUE_BYTES_MAX;
-use crate::proto::exchange::{End, HalfKey, Outcome, Request, Response, Role};
+use crate::proto::exchange::{End, Ending, HalfKey, Outcome, Request, Response, Role};
 use crate::proto::trace_context::WireContext;
 
 const KEY: HalfKey = HalfKey { cookie: SockCookie(7), offset: 1 };
@@ -43,7 +43,7 @@ impl Case {
                 blocking: true,
                 stale: false,
             },
-            response: Some(Response { status: 200, start: BootNanos(1040) }),
+            response: Some(Response { status: 200, start: BootNanos(1040), ending: Ending::Framed }),
             end: End {
                 key: KEY,
                 outcome: Outcome::Complete,
@@ -222,7 +222,7 @@ fn a_client_fails_from_400_and_a_server_from_500() {
         (Role::Server, 500, (Status::Error, Some("500"))),
     ] {
         let mut case = Case::new(role);
-        case.response = Some(Response { status, start: BootNanos(1040) });
+        case.response = Some(Response { status, start: BootNanos(1040), ending: Ending::Framed });
         assert_eq!(failure(&case.span()), expected, "{role:?} {status}");
     }
 }

@@ -7,8 +7,9 @@ mod threads;
 mod wire;
 mod world;
 
+use crate::decode::{Closing, Direction};
 use crate::span::{Kind, Span};
-use world::{Actors, Wire, World, get, known, span};
+use world::{Actors, OK, Wire, World, get, known, span};
 
 /// A caller that nobody calls.
 const CALLER: Actors = (1, 1);

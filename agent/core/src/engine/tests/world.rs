@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::decode::{
-    Actor, Address, Bases, Connect, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open, Opened, Process, Tag,
+    Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open, Opened,
+    Process, Tag,
 };
 use crate::engine::{Engine, Options, Output, Policy};
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
@@ -42,6 +43,19 @@ struct Socket {
     turn: [u64; 2],
     last: Option<Direction>,
     agent: bool,
+    old: bool,
+    policy: Option<Policy>,
+}
+
+/// What becomes of the records of what happens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// They arrive.
+    Told,
+    /// The ring is full.
+    Lost,
+    /// The kernel half sheds the turn in silence: no record is even numbered.
+    Shed,
 }
 
 /// The host.
@@ -52,6 +66,7 @@ pub struct World {
     threads: HashMap<Actors, Carried>,
     sockets: HashMap<SockCookie, Socket>,
     cookies: u64,
+    fate: Fate,
 }
 
 impl World {
@@ -67,7 +82,24 @@ impl World {
             threads: HashMap::new(),
             sockets: HashMap::new(),
             cookies: 0,
+            fate: Fate::Told,
         }
+    }
+
+    /// What happens meanwhile is lost in a full ring.
+    pub fn losing(&mut self, acts: impl FnOnce(&mut Self)) -> &mut Self {
+        self.fate = Fate::Lost;
+        acts(self);
+        self.fate = Fate::Told;
+        self
+    }
+
+    /// What happens meanwhile is shed in silence.
+    pub fn shedding(&mut self, acts: impl FnOnce(&mut Self)) -> &mut Self {
+        self.fate = Fate::Shed;
+        acts(self);
+        self.fate = Fate::Told;
+        self
     }
 
     pub fn wait(&mut self, milliseconds: u64) -> &mut Self {
@@ -105,6 +137,17 @@ impl World {
         wire
     }
 
+    /// A connection that is older than the hooks: who opened it is not known.
+    pub fn old(&mut self, caller: Actors) -> Wire {
+        let wire = self.connect(caller);
+        for cookie in [wire.client, wire.server] {
+            let socket = self.sockets.entry(cookie).or_default();
+            socket.old = true;
+            socket.connect = None;
+        }
+        wire
+    }
+
     /// The agent's own connection.
     pub fn agent_connects(&mut self, caller: Actors) -> Wire {
         let wire = self.connect(caller);
@@ -132,6 +175,46 @@ impl World {
         self.moves(wire.client, Some(wire.server), by, Direction::Recv, OK, true)
     }
 
+    /// A server's bytes, whatever they are.
+    pub fn says(&mut self, wire: Wire, by: Actors, text: &str) -> &mut Self {
+        self.moves(wire.server, Some(wire.client), by, Direction::Send, text, true)
+    }
+
+    /// What a client reads of them.
+    pub fn hears(&mut self, wire: Wire, by: Actors, text: &str) -> &mut Self {
+        self.moves(wire.client, Some(wire.server), by, Direction::Recv, text, true)
+    }
+
+    /// A socket's direction, or the whole of it, is over.
+    pub fn ends(&mut self, cookie: SockCookie, what: Closing) -> &mut Self {
+        self.now += 1;
+        self.push(Event::Closing { cookie, what, time: BootNanos(self.now) });
+        self
+    }
+
+    /// Bytes moved that no data record tells of; the counter says so a moment after they did.
+    pub fn counts(&mut self, cookie: SockCookie, direction: Direction, bytes: u64) -> &mut Self {
+        let socket = self.sockets.entry(cookie).or_default();
+        let moved = &mut socket.moved[usize::from(direction == Direction::Recv)];
+        *moved += bytes;
+        let count = Count { cookie, direction, end: *moved, time: BootNanos(self.now) };
+        self.push(Event::Count(count));
+        self
+    }
+
+    /// A process replaces its program.
+    pub fn exec(&mut self, pid: u32) -> &mut Self {
+        self.now += 1;
+        self.push(Event::Exec { process: process(pid), time: BootNanos(self.now) });
+        self
+    }
+
+    /// Time passes by itself: nothing settles meanwhile.
+    pub fn pass(&mut self, milliseconds: u64) -> &mut Self {
+        self.now += milliseconds * MILLISECOND;
+        self
+    }
+
     /// A whole exchange with a server that nobody sees.
     pub fn call(&mut self, by: Actors, text: &str) -> &mut Self {
         let wire = self.connect(by);
@@ -141,9 +224,13 @@ impl World {
     pub fn spawn(&mut self, creator: Actors, created: Actors) -> &mut Self {
         self.now += 1;
         let parent = self.threads.entry(creator).or_default();
+        let child = Carried { birth: parent.own, ancestor: parent.birth.or(parent.ancestor), ..Carried::default() };
+        if child.birth.is_none() && child.ancestor.is_none() && created.0 == creator.0 {
+            self.threads.insert(created, child);
+            return self;
+        }
         parent.seq += 1;
         let carried = *parent;
-        let child = Carried { birth: carried.own, ancestor: carried.birth.or(carried.ancestor), ..Carried::default() };
         self.threads.insert(created, child);
         let actor = actor(creator, &carried);
         self.push(Event::Fork(Fork { time: BootNanos(self.now), actor, child: thread(created) }));
@@ -196,6 +283,7 @@ impl World {
         let time = BootNanos(self.now);
         let unix = self.sockets.get(&cookie).is_some_and(|socket| socket.bases.is_none());
         let other_acted = other.filter(|other| self.sockets.get(other).is_some_and(|socket| socket.last.is_some()));
+        let policy = self.out.policies.iter().rev().find(|(policed, _)| *policed == cookie).map(|(_, policy)| *policy);
         let socket = self.sockets.entry(cookie).or_default();
         if unix && other_acted.is_some() {
             socket.peer = other_acted;
@@ -210,6 +298,7 @@ impl World {
         socket.moved[index] += text.len() as u64;
         let turn_start = socket.last != Some(direction);
         if turn_start {
+            socket.policy = policy;
             socket.turn[index] = offset;
             socket.last = Some(direction);
         }
@@ -217,10 +306,19 @@ impl World {
         let carried = self.threads.entry(by).or_default();
         if direction == Direction::Recv {
             carried.turn = Some(tag);
-            if !socket.active {
+            let asks = match socket.policy {
+                Some(Policy::Client) => true,
+                Some(Policy::Server) => false,
+                _ => socket.active || socket.old,
+            };
+            if !asks {
                 carried.own = Some(tag);
             }
         }
+        if self.fate == Fate::Shed {
+            return self;
+        }
+        let agents = socket.agent;
         if !socket.announced {
             socket.announced = true;
             carried.seq += 1;
@@ -228,8 +326,12 @@ impl World {
                 time,
                 cookie,
                 actor: actor(by, carried),
-                opened: if socket.active { Opened::Active } else { Opened::Passive },
-                old: false,
+                opened: match (socket.old, socket.active) {
+                    (true, _) => Opened::Unknown,
+                    (false, true) => Opened::Active,
+                    (false, false) => Opened::Passive,
+                },
+                old: socket.old,
                 agent: socket.agent,
                 unix,
                 netns: 1,
@@ -237,9 +339,11 @@ impl World {
                 link,
                 connect: socket.connect,
             };
-            self.engine.push(Event::Open(open), &mut self.out);
+            if self.fate == Fate::Told {
+                self.engine.push(Event::Open(open), &mut self.out);
+            }
         }
-        if socket.agent {
+        if agents {
             return self;
         }
         carried.seq += 1;
@@ -263,7 +367,9 @@ impl World {
     }
 
     fn push(&mut self, event: Event) {
-        self.engine.push(event, &mut self.out);
+        if self.fate == Fate::Told {
+            self.engine.push(event, &mut self.out);
+        }
     }
 }
 
@@ -272,7 +378,7 @@ pub fn get(path: &str, fields: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// The span of one kind and path.
 pub fn span<'a>(spans: &'a [Span], kind: Kind, path: &str) -> &'a Span {

@@ -18,7 +18,7 @@ use super::witness::Witness;
 use crate::decode::Closing;
 use crate::ids::{BootNanos, SockCookie};
 use crate::limits::{HTTP1_HEADS_BYTES_MAX, HTTP1_OPEN_EXCHANGES_MAX};
-use crate::proto::exchange::{HalfKey, Outcome, Request, Response, Role, Update};
+use crate::proto::exchange::{Ending, HalfKey, Outcome, Request, Response, Role, Update};
 use crate::stream::Piece;
 
 /// A connection that speaks HTTP/1.
@@ -348,7 +348,15 @@ impl Dialogue {
         self.answered = true;
         open.answered = true;
         let (key, method) = (open.key, open.method);
-        let response = Response { status: head.status, start };
+        let framing =
+            if method == Method::Head || matches!(head.status, 204 | 304) { Framing::Length(0) } else { head.framing };
+        let ending = match framing {
+            _ if cut => Ending::Unseen,
+            Framing::Invalid => Ending::Unseen,
+            Framing::Absent | Framing::Coded => Ending::Close,
+            Framing::Length(_) | Framing::Chunked => Ending::Framed,
+        };
+        let response = Response { status: head.status, start, ending };
         out.push(Update::Response { key, response });
         let tunnel = method == Method::Connect && matches!(head.status, 200..300);
         if head.status == 101 || tunnel {
@@ -356,8 +364,6 @@ impl Dialogue {
             self.void_all(out);
             return Flow::Over;
         }
-        let framing =
-            if method == Method::Head || matches!(head.status, 204 | 304) { Framing::Length(0) } else { head.framing };
         self.expect(framing, end.filter(|_| !cut), out);
         Flow::Continue
     }
