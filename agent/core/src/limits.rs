@@ -12,17 +12,34 @@ pub const SETTLE_NS: u64 = 700_000_000;
 /// open have ended before it.
 pub const PENDING_NS: u64 = 30_000_000_000;
 
+/// A thread that was created for one job ends when it is done; a worker waits for another job first, for as long as its
+/// pool lets it (3 s in cpp-httplib, 10 s in tokio, 15 s in GLib, 20 s in .NET). So one that did nothing visible for
+/// this long proves nothing.
+pub const LINGER_NS: u64 = 1_000_000_000;
+
 /// A settled half is kept this long as a possible cause of later calls (work that goes on after the answer).
 pub const RETENTION_NS: u64 = 10_000_000_000;
 
 /// An ended thread is remembered this long: its calls are judged with hindsight.
 pub const EXITED_THREAD_NS: u64 = PENDING_NS + 5_000_000_000;
 
-/// Halves kept: about 64 MiB. Beyond it those that settled longest ago are forgotten, and counted.
-pub const HALVES_MAX: usize = 65_536;
+/// Bytes of halves kept, open and settled ones together (some 60,000 with short heads). Beyond it those that settled
+/// longest ago are forgotten, then those that are open longest, and counted. Tests reach it with fewer.
+pub const HALVES_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
-/// Threads remembered. Beyond it those of the lowest process ids are forgotten, and counted: their calls are orphans.
+/// Bytes of the halves that wait to settle. Beyond it those that wait longest settle early, and are counted.
+pub const SETTLING_BYTES_MAX: usize = HALVES_BYTES_MAX / 4;
+
+/// Threads remembered. Beyond it the eighth that has not acted longest is forgotten, and counted: their calls are
+/// orphans.
 pub const THREADS_MAX: usize = 65_536;
+
+/// Processes whose facts are remembered. Beyond it those of the lowest process ids are forgotten, and counted: their
+/// spans have no resource.
+pub const PROCESSES_MAX: usize = 32_768;
+
+/// An ended process's facts are kept this long: until all that it did has settled.
+pub const ENDED_PROCESS_NS: u64 = EXITED_THREAD_NS;
 
 /// Requests that must have been open beside another one, on threads that never interleaved, before a non-blocking
 /// process's threads are believed: an event loop of one thread would have shown itself in the first of them.
@@ -34,8 +51,9 @@ pub const CAUSE_DEPTH_MAX: usize = 64;
 /// The hooks of the two ends of one message run this far apart at most, in either order.
 pub const PEER_SKEW_NS: u64 = 50_000_000;
 
-/// Connections kept: beyond it the longest idle are forgotten, and counted; their later bytes belong to no connection.
-pub const CONNECTIONS_MAX: usize = 65_536;
+/// Connections kept: beyond it the longest idle are forgotten, and counted; their open exchanges are void, and their
+/// later bytes belong to no connection. Tests reach it with fewer.
+pub const CONNECTIONS_MAX: usize = if cfg!(test) { 512 } else { 65_536 };
 
 /// Turn starts remembered per connection: one more than the exchanges whose turn may still be asked for.
 pub const TURNS_MAX: usize = 64;

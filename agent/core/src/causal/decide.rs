@@ -5,30 +5,41 @@ use std::sync::Arc;
 use crate::causal::Causes;
 use crate::causal::half::{Decided, Half};
 use crate::causal::judge::Judgement;
-use crate::ids::{BootNanos, SpanId, TraceId};
+use crate::causal::settle::Moment;
+use crate::ids::{BootNanos, SockCookie, SpanId, ThreadId, TraceId};
 use crate::limits::{CAUSE_DEPTH_MAX, PEER_SKEW_NS};
 use crate::proto::exchange::{HalfKey, Role};
 use crate::span::{Confidence, Decision, Evidence, OrphanReason, SpanLink, Value, names};
 
 /// Why a decision cannot be made yet: a thread on the way to the root must end first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pending;
+pub struct Pending {
+    /// The thread.
+    pub thread: ThreadId,
+    /// When its end would tell nothing any more, unless it acts again.
+    pub until: BootNanos,
+}
 
 impl Causes {
     /// Decides a half, and every half between it and its root: once decided, always decided, since a span may have been
     /// built from it.
     ///
     /// # Errors
-    /// If a thread must end first; never with `last`.
-    pub(super) fn decide(&mut self, key: HalfKey, last: bool, depth: usize) -> Result<Option<Arc<Decided>>, Pending> {
+    /// If a thread must end first; never at the last moment.
+    pub(super) fn decide(
+        &mut self,
+        key: HalfKey,
+        moment: Moment,
+        depth: usize,
+    ) -> Result<Option<Arc<Decided>>, Pending> {
         let Some(half) = self.halves.get(key) else { return Ok(None) };
         if let Some(decided) = &half.decided {
             return Ok(Some(Arc::clone(decided)));
         }
         let half = half.clone();
         let decided = Arc::new(match half.request.role {
-            Role::Server => self.decide_server(&half, last, depth)?,
-            Role::Client => self.decide_client(&half, last, depth)?,
+            Role::Server => self.decide_server(&half, moment, depth)?,
+            Role::Client => self.decide_client(&half, moment, depth)?,
         });
         if let Some(half) = self.halves.get_mut(key) {
             half.decided = Some(Arc::clone(&decided));
@@ -36,10 +47,10 @@ impl Causes {
         Ok(Some(decided))
     }
 
-    fn decide_server(&mut self, half: &Half, last: bool, depth: usize) -> Result<Decided, Pending> {
+    fn decide_server(&mut self, half: &Half, moment: Moment, depth: usize) -> Result<Decided, Pending> {
         let peer = self.client_of(half).filter(|_| depth < CAUSE_DEPTH_MAX);
         if let Some(peer) = peer
-            && let Some(caller) = self.decide(peer, last, depth + 1)?
+            && let Some(caller) = self.decide(peer, moment, depth + 1)?
         {
             return Ok(self.child(half, &caller, Evidence::Peer, Confidence::Exact));
         }
@@ -54,17 +65,17 @@ impl Causes {
         })
     }
 
-    fn decide_client(&mut self, half: &Half, last: bool, depth: usize) -> Result<Decided, Pending> {
-        let judgement = self.judge(half, last || depth >= CAUSE_DEPTH_MAX, 0);
-        match judgement {
-            Judgement::Pending => Err(Pending),
-            Judgement::Caused(cause, evidence, confidence) => Ok(match self.decide(cause, last, depth + 1)? {
+    fn decide_client(&mut self, half: &Half, moment: Moment, depth: usize) -> Result<Decided, Pending> {
+        let moment = Moment { last: moment.last || depth >= CAUSE_DEPTH_MAX, ..moment };
+        match self.judge(half, moment) {
+            Judgement::Pending(pending) => Err(pending),
+            Judgement::Caused(cause, evidence, confidence) => Ok(match self.decide(cause, moment, depth + 1)? {
                 Some(cause) => self.child(half, &cause, evidence, confidence),
                 None => self.orphan(half, OrphanReason::Late),
             }),
             Judgement::Continued(parent, cause) => {
                 let cause = match cause {
-                    Some(cause) => self.decide(cause, last, depth + 1)?,
+                    Some(cause) => self.decide(cause, moment, depth + 1)?,
                     None => None,
                 };
                 let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
@@ -81,7 +92,7 @@ impl Causes {
                 decided.decision.trace_id = parent.trace_id;
                 decided.decision.conflict = true;
                 self.stats.conflicts += 1;
-                if let Some(cause) = self.decide(cause, last, depth + 1)? {
+                if let Some(cause) = self.decide(cause, moment, depth + 1)? {
                     decided.decision.links.push(SpanLink {
                         trace_id: cause.decision.trace_id,
                         span_id: cause.decision.span_id,
@@ -99,14 +110,7 @@ impl Causes {
     fn client_of(&mut self, half: &Half) -> Option<HalfKey> {
         let found = match half.unix_peer {
             Some(peer) => self.unix_client(half, peer),
-            None => half.identity.and_then(|identity| match self.halves.clients(identity) {
-                [one] => Some(*one),
-                [] => None,
-                _ => {
-                    self.stats.disputed_identities += 1;
-                    None
-                }
-            }),
+            None => self.tcp_client(half),
         }?;
         let same = self.halves.get(found).is_some_and(|client| client.same_request(half));
         if !same {
@@ -115,9 +119,21 @@ impl Causes {
         same.then_some(found)
     }
 
+    fn tcp_client(&mut self, half: &Half) -> Option<HalfKey> {
+        let mut clients = self.halves.claiming(Role::Client, half.identity?).map(|client| client.request.key);
+        match (clients.next(), clients.next()) {
+            (first, None) => first,
+            (_, Some(_)) => {
+                drop(clients);
+                self.stats.disputed_identities += 1;
+                None
+            }
+        }
+    }
+
     /// The client half on the socket at the other end: the only one open then, whatever the two ends counted before
     /// the agent came; with several (pipelining) the one of the same offset.
-    fn unix_client(&self, half: &Half, peer: crate::ids::SockCookie) -> Option<HalfKey> {
+    fn unix_client(&self, half: &Half, peer: SockCookie) -> Option<HalfKey> {
         let open = |client: &&Half| {
             let starts_before = client.start().0.saturating_sub(PEER_SKEW_NS) <= half.start().0;
             let ends_after = client.end.is_none_or(|end| half.start() <= end.time);

@@ -1,12 +1,11 @@
-//! Halves of exchanges, open and recently ended, and how they are found.
+//! A half of an exchange, with all that may decide its cause.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::causal::identity::ExchangeId;
-use crate::decode::{Connect, Endpoint, Tag};
+use crate::decode::{Connect, Endpoint};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
-use crate::proto::exchange::{End, Ending, HalfKey, Request, Response, Role};
+use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
 
 /// A half with all that may decide its cause.
@@ -36,6 +35,8 @@ pub struct Half {
     pub elsewhere: Option<BootNanos>,
     /// It was open then, as its later bytes showed.
     pub interleaved: bool,
+    /// The client half it met, at a server.
+    pub met: Option<HalfKey>,
     /// Another request was open in its process at the same time.
     pub concurrent: bool,
     /// Records of the acting thread were lost while it was open.
@@ -90,19 +91,20 @@ impl Half {
         parent.into_iter().chain(context.request_id.clone().map(Carried::Id))
     }
 
+    /// Bytes of memory it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Request { method, target, host, user_agent, context, .. } = &self.request;
+        let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
+        let text: usize = texts.into_iter().flatten().map(String::len).sum();
+        size_of::<Self>() + size_of::<Decided>() + method.len() + target.len() + text
+    }
+
     /// True if both halves carry the same request line, as two ends of one exchange must.
     #[must_use]
     pub fn same_request(&self, other: &Self) -> bool {
         self.request.method == other.request.method && self.request.target == other.request.target
     }
-}
-
-/// All halves that may still matter.
-#[derive(Debug, Default)]
-pub struct Halves {
-    all: BTreeMap<HalfKey, Half>,
-    clients: HashMap<ExchangeId, Vec<HalfKey>>,
-    requests: HashMap<(ProcessId, Carried), Vec<HalfKey>>,
 }
 
 /// What a request carries that a call may pass on: its context, or where it has none its correlation id.
@@ -112,125 +114,4 @@ pub enum Carried {
     Context(TraceId, SpanId),
     /// `x-request-id`.
     Id(String),
-}
-
-/// What a tag names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
-    /// Bytes that belong to no request we read.
-    Nothing,
-    /// One request.
-    One(HalfKey),
-    /// Several requests of one turn (pipelining).
-    Several,
-}
-
-impl Halves {
-    /// A half.
-    #[must_use]
-    pub fn get(&self, key: HalfKey) -> Option<&Half> {
-        self.all.get(&key)
-    }
-
-    /// A half, to change it. Its identity changes through [`Self::identify`] alone.
-    pub fn get_mut(&mut self, key: HalfKey) -> Option<&mut Half> {
-        self.all.get_mut(&key)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.all.len()
-    }
-
-    /// Adds a half.
-    pub fn insert(&mut self, half: Half) {
-        let key = half.request.key;
-        self.remove(key);
-        match (half.request.role, half.identity) {
-            (Role::Client, Some(identity)) => self.clients.entry(identity).or_default().push(key),
-            (Role::Client, None) => {}
-            (Role::Server, _) => {
-                for carried in half.carried() {
-                    self.requests.entry((half.process, carried)).or_default().push(key);
-                }
-            }
-        }
-        self.all.insert(key, half);
-    }
-
-    /// Forgets a half.
-    pub fn remove(&mut self, key: HalfKey) {
-        if let Some(half) = self.all.remove(&key) {
-            self.unindex(key, half.identity);
-            for carried in half.carried() {
-                forget(&mut self.requests, &(half.process, carried), key);
-            }
-        }
-    }
-
-    /// Requests of a process that carry something, answered or not.
-    pub fn carrying(&self, process: ProcessId, carried: Carried) -> impl Iterator<Item = &Half> {
-        let keys = self.requests.get(&(process, carried));
-        keys.into_iter().flatten().filter_map(|key| self.all.get(key))
-    }
-
-    /// Sets what both ends call the exchange.
-    pub fn identify(&mut self, key: HalfKey, identity: ExchangeId) {
-        let Some(half) = self.all.get_mut(&key) else { return };
-        let before = half.identity.replace(identity);
-        if half.request.role == Role::Client && before != Some(identity) {
-            self.clients.entry(identity).or_default().push(key);
-            self.unindex(key, before);
-        }
-    }
-
-    /// The client halves that claim an identity: more than one is a dispute.
-    #[must_use]
-    pub fn clients(&self, identity: ExchangeId) -> &[HalfKey] {
-        self.clients.get(&identity).map_or(&[], Vec::as_slice)
-    }
-
-    /// Halves of one socket, in order of their offsets.
-    pub fn of_socket(&self, cookie: SockCookie) -> impl DoubleEndedIterator<Item = &Half> {
-        let first = HalfKey { cookie, offset: 0 };
-        let last = HalfKey { cookie, offset: u64::MAX };
-        self.all.range(first..=last).map(|(_, half)| half)
-    }
-
-    /// The server half whose bytes a tag names, as it stood at `time`.
-    #[must_use]
-    pub fn named(&self, tag: Tag, time: BootNanos) -> Named {
-        let started =
-            || self.of_socket(tag.cookie).filter(|half| half.request.role == Role::Server && half.start() <= time);
-        let mut in_turn = started().filter(|half| half.turn == tag.offset);
-        if let Some(first) = in_turn.next() {
-            return if in_turn.next().is_none() { Named::One(first.request.key) } else { Named::Several };
-        }
-        // A turn may begin within a body, after a 100 (Continue). After an answer it is another request's, of which
-        // nothing was told.
-        let around = |half: &&Half| {
-            let offset = half.request.key.offset;
-            let within = half
-                .end
-                .map_or(half.response.is_none_or(|response| time < response.start), |end| tag.offset < end.request_end);
-            offset < tag.offset && within
-        };
-        started().rev().find(around).map_or(Named::Nothing, |half| Named::One(half.request.key))
-    }
-
-    fn unindex(&mut self, key: HalfKey, identity: Option<ExchangeId>) {
-        if let Some(identity) = identity {
-            forget(&mut self.clients, &identity, key);
-        }
-    }
-}
-
-fn forget<K: Eq + std::hash::Hash>(index: &mut HashMap<K, Vec<HalfKey>>, name: &K, key: HalfKey) {
-    if let Some(keys) = index.get_mut(name) {
-        keys.retain(|other| *other != key);
-        if keys.is_empty() {
-            index.remove(name);
-        }
-    }
 }

@@ -1,12 +1,15 @@
 //! Which request caused a call: every kind of evidence is asked, and none hides another.
 
 use crate::causal::Causes;
-use crate::causal::half::{Half, Named};
-use crate::causal::lineage::Process;
+use crate::causal::decide::Pending;
+use crate::causal::half::Half;
+use crate::causal::halves::Named;
+use crate::causal::lineage::{Birth, Process};
 use crate::causal::runtime::nginx;
+use crate::causal::settle::Moment;
 use crate::decode::Tag;
-use crate::ids::{BootNanos, ThreadId};
-use crate::limits::{CAUSE_DEPTH_MAX, WITNESSES_MIN};
+use crate::ids::{BootNanos, ProcessId, ThreadId};
+use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS, WITNESSES_MIN};
 use crate::proto::exchange::{HalfKey, Role};
 use crate::proto::trace_context::WireParent;
 use crate::span::{Confidence, Evidence, OrphanReason};
@@ -18,8 +21,8 @@ enum Opinion {
     Cause(HalfKey, Evidence, Confidence),
     /// It cannot say, for this reason.
     Silent(OrphanReason),
-    /// It will be able to say when the calling thread has ended, or never.
-    Pending,
+    /// It will be able to say when a thread has ended, or never.
+    Pending(Pending),
 }
 
 /// What all evidence together says about a call.
@@ -36,7 +39,7 @@ pub enum Judgement {
     /// The process was serving nothing: a trace begins here.
     Root,
     /// A thread must end first.
-    Pending,
+    Pending(Pending),
 }
 
 /// What the ids on the wire say.
@@ -48,12 +51,25 @@ enum Wire {
     Made(WireParent),
 }
 
+/// An act whose cause is asked for.
+#[derive(Clone, Copy)]
+struct Act {
+    /// Who acted.
+    thread: ThreadId,
+    /// The birth that the records of that thread carry.
+    birth: Option<Tag>,
+    /// When.
+    time: BootNanos,
+    /// The thread was busy with it until then.
+    busy: BootNanos,
+}
+
 impl Causes {
-    /// Judges a client half. With `last`, nothing is pending any more.
-    pub(super) fn judge(&self, half: &Half, last: bool, depth: usize) -> Judgement {
-        let kernel = self.kernel(half, depth);
-        let wire = self.wire(half);
-        let pending = kernel == Opinion::Pending;
+    /// Judges a client half. At the last moment nothing is pending any more.
+    pub(super) fn judge(&self, half: &Half, moment: Moment) -> Judgement {
+        let asked = self.asked(half);
+        let kernel = self.kernel(half, asked, moment);
+        let wire = self.wire(half, asked);
         match (wire, kernel) {
             (Wire::Forwarded(named), Opinion::Cause(cause, _, _)) if named != cause => {
                 match half.request.context.parent {
@@ -66,7 +82,7 @@ impl Causes {
                 Judgement::Caused(named, evidence, Confidence::Exact)
             }
             (Wire::Forwarded(named), _) => Judgement::Caused(named, Evidence::Wire, Confidence::Exact),
-            (Wire::Made(_), Opinion::Pending) if !last => Judgement::Pending,
+            (_, Opinion::Pending(pending)) if !moment.last => Judgement::Pending(pending),
             (Wire::Made(parent), Opinion::Cause(cause, _, _)) => {
                 let same_trace = self.halves.get(cause).is_some_and(|cause| self.carries(cause, parent));
                 if same_trace { Judgement::Continued(parent, Some(cause)) } else { Judgement::Conflict(parent, cause) }
@@ -75,95 +91,112 @@ impl Causes {
             (Wire::Silent, Opinion::Cause(cause, evidence, confidence)) => {
                 Judgement::Caused(cause, evidence, confidence)
             }
-            (Wire::Silent, _) if pending && !last => Judgement::Pending,
             (Wire::Silent, _) if !half.serving => Judgement::Root,
-            (Wire::Silent, Opinion::Pending) => Judgement::Orphan(OrphanReason::WorkerWithoutItem),
+            (Wire::Silent, Opinion::Pending(_)) => Judgement::Orphan(OrphanReason::WorkerWithoutItem),
             (Wire::Silent, Opinion::Silent(reason)) => Judgement::Orphan(reason),
         }
     }
 
     /// The opinion of the kernel's tags.
-    fn kernel(&self, half: &Half, depth: usize) -> Opinion {
+    fn kernel(&self, half: &Half, asked: BootNanos, moment: Moment) -> Opinion {
         if self.executable(half.process) == nginx::EXECUTABLE {
-            return self.nginx(half, depth);
+            return self.nginx(half, 0);
         }
-        match (self.same_thread(half), half.request.actor.own) {
+        match (self.same_thread(half, asked), half.request.actor.own) {
             // A thread that reads requests is a server: what it was born in says nothing any more.
-            (Opinion::Silent(OrphanReason::NoLineage), None) => self.birth(half.request.actor.thread, half.start(), 0),
+            (Opinion::Silent(OrphanReason::NoLineage), None) => {
+                let actor = half.request.actor;
+                let busy = half.end.map_or(moment.now, |end| end.time);
+                self.birth(Act { thread: actor.thread, birth: actor.birth, time: asked, busy }, moment, 0)
+            }
             (opinion, _) => opinion,
         }
     }
 
     /// The thread that calls read the request, under blocking discipline.
-    fn same_thread(&self, half: &Half) -> Opinion {
+    fn same_thread(&self, half: &Half, asked: BootNanos) -> Opinion {
         let Some(own) = half.request.actor.own else { return Opinion::Silent(OrphanReason::NoLineage) };
-        let key = match self.halves.named(own, half.start()) {
+        let key = match self.halves.named(own, asked) {
             Named::Nothing => return Opinion::Silent(OrphanReason::OpaqueHop),
             Named::Several => return Opinion::Silent(OrphanReason::AmbiguousBatch),
             Named::One(key) => key,
         };
         let Some(served) = self.halves.get(key) else { return Opinion::Silent(OrphanReason::NoLineage) };
-        if self.lineage.process(half.process).is_some_and(Process::interleaves) || served.interleaved {
+        let process = self.lineage.process(half.process);
+        if process.is_some_and(Process::interleaves) || served.interleaved {
             return Opinion::Silent(OrphanReason::EventLoop);
         }
-        if served.gap || half.gap || served.request.actor.lossy != half.request.actor.lossy {
+        if served.gap || served.request.actor.lossy != half.request.actor.lossy {
             return Opinion::Silent(OrphanReason::Lossy);
         }
-        if !served.open_at(half.start()) || served.process != half.process {
+        if !served.open_at(asked) || served.process != half.process {
             return Opinion::Silent(OrphanReason::NoLineage);
         }
         if served.request.blocking {
             return Opinion::Cause(key, Evidence::Thread, Confidence::Exact);
         }
-        let witnesses = self.lineage.process(half.process).map_or(0, |process| process.witnesses);
-        if witnesses >= WITNESSES_MIN {
+        if process.map_or(0, |process| process.witnesses) >= WITNESSES_MIN {
             return Opinion::Cause(key, Evidence::Thread, Confidence::Strong);
         }
         Opinion::Silent(OrphanReason::EventLoop)
     }
 
-    /// The thread, or its process, was created while serving, and did nothing else before it ended. While it lives, it
-    /// may be a worker of a pool that grew in a request, whose next job is another's.
-    fn birth(&self, thread: ThreadId, time: BootNanos, depth: usize) -> Opinion {
+    /// The thread, or its process, was created while serving, and ended when what it did was done. While it lives, or
+    /// if it stayed idle for a while before it ended, it may be a worker of a pool that grew in a request, whose next
+    /// job is another's.
+    fn birth(&self, act: Act, moment: Moment, depth: usize) -> Opinion {
         let silent = Opinion::Silent(OrphanReason::NoLineage);
-        let Some(known) = self.lineage.thread(thread).filter(|_| depth < CAUSE_DEPTH_MAX) else { return silent };
-        let Some(born) = known.born else { return silent };
-        let Some(cause) = self.birth_request(born.own, born.creator, born.time, depth) else { return silent };
+        let worker = Opinion::Silent(OrphanReason::WorkerWithoutItem);
+        let Some(known) = self.lineage.thread(act.thread).filter(|_| depth < CAUSE_DEPTH_MAX) else { return silent };
+        // Thread ids are reused: the birth must be that of the thread which acted.
+        let Some(born) = known.born.filter(|born| born.own == act.birth && born.time <= act.time) else {
+            return silent;
+        };
+        if known.exited.is_some_and(|exited| exited.time < act.time) {
+            return silent;
+        }
+        let busy = act.busy.max(known.acted);
+        let ended = known.exited.map_or(moment.now, |exited| exited.time);
+        let cause = match self.birth_request(born, ended, moment, depth) {
+            Some(Opinion::Cause(key, ..)) => key,
+            Some(other) => return other,
+            None => return silent,
+        };
         match known.exited {
-            None => Opinion::Pending,
-            Some(exited) if exited.done => match cause {
-                Opinion::Cause(key, _, _) => {
-                    let within = self.halves.get(key).is_some_and(|half| half.open_at(time));
-                    let confidence = if within { Confidence::Exact } else { Confidence::Strong };
-                    Opinion::Cause(key, Evidence::Birth, confidence)
-                }
-                other => other,
-            },
-            Some(_) => Opinion::Silent(OrphanReason::WorkerWithoutItem),
+            _ if ended.since(busy) > LINGER_NS => worker,
+            None => {
+                Opinion::Pending(Pending { thread: act.thread, until: BootNanos(busy.0.saturating_add(LINGER_NS + 1)) })
+            }
+            Some(exited) if exited.done => {
+                let within = self.halves.get(cause).is_some_and(|half| half.open_at(act.time));
+                let confidence = if within { Confidence::Exact } else { Confidence::Strong };
+                Opinion::Cause(cause, Evidence::Birth, confidence)
+            }
+            Some(_) => worker,
         }
     }
 
-    /// The request a creation happened in: the creator's own, else the one its own creation happened in.
-    fn birth_request(&self, own: Option<Tag>, creator: ThreadId, time: BootNanos, depth: usize) -> Option<Opinion> {
-        let Some(own) = own else {
-            return match self.birth(creator, time, depth + 1) {
+    /// The request a creation happened in: the creator's own, else the one its own creation happened in. `ended`: when
+    /// the created thread did.
+    fn birth_request(&self, born: Birth, ended: BootNanos, moment: Moment, depth: usize) -> Option<Opinion> {
+        let Some(own) = born.own else {
+            let act = Act { thread: born.creator, birth: born.creators, time: born.time, busy: ended };
+            return match self.birth(act, moment, depth + 1) {
                 Opinion::Silent(_) => None,
                 opinion => Some(opinion),
             };
         };
-        let Named::One(key) = self.halves.named(own, time) else { return None };
+        let Named::One(key) = self.halves.named(own, born.time) else { return None };
         let served = self.halves.get(key)?;
         // An event loop creates threads for whatever it does just then.
         let loops = self.lineage.process(served.process).is_some_and(Process::interleaves);
-        let proven = served.request.blocking && !served.interleaved && !loops && !served.gap && served.open_at(time);
+        let proven =
+            served.request.blocking && !served.interleaved && !loops && !served.gap && served.open_at(born.time);
         proven.then_some(Opinion::Cause(key, Evidence::Birth, Confidence::Exact))
     }
 
     /// nginx made the call in the turn of the request.
     fn nginx(&self, half: &Half, depth: usize) -> Opinion {
-        if half.gap {
-            return Opinion::Silent(OrphanReason::Lossy);
-        }
         let tag = match nginx::turn(half) {
             Ok(tag) => tag,
             Err(reason) => return Opinion::Silent(reason),
@@ -191,10 +224,11 @@ impl Causes {
 
     /// A call passes on what exactly one request carried that was open then. A correlation id counts only where there
     /// is no context.
-    fn wire(&self, half: &Half) -> Wire {
+    fn wire(&self, half: &Half, asked: BootNanos) -> Wire {
         let parent = half.request.context.parent;
         let Some(carried) = half.carried().next() else { return Wire::Silent };
-        let mut open = self.halves.carrying(half.process, carried).filter(|other| other.open_at(half.start()));
+        let carrying = self.halves.carrying(half.process, carried).filter_map(|key| self.halves.get(key));
+        let mut open = carrying.filter(|other| other.open_at(asked));
         match (open.next(), open.next(), parent) {
             (Some(one), None, _) => Wire::Forwarded(one.request.key),
             (None, _, Some(parent)) => Wire::Made(parent),
@@ -209,5 +243,9 @@ impl Causes {
             (None, Some(known)) => known.trace_id == parent.trace_id,
             (None, None) => false,
         }
+    }
+
+    fn executable(&self, process: ProcessId) -> &str {
+        self.facts.get(&process).map_or("", |facts| facts.executable.as_str())
     }
 }

@@ -1,9 +1,9 @@
 //! Threads and processes: who was created by whom, who reads which requests, and whether that proves anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::decode::{Actor, Exit, Fork, Tag};
-use crate::ids::{BootNanos, ProcessId, ThreadId};
+use crate::ids::{BootNanos, ProcessId, ThreadId, Tid};
 use crate::limits::{EXITED_THREAD_NS, THREADS_MAX};
 use crate::proto::exchange::HalfKey;
 
@@ -12,9 +12,11 @@ use crate::proto::exchange::HalfKey;
 pub struct Thread {
     /// How it was created, if that was seen.
     pub born: Option<Birth>,
+    /// When it acted last.
+    pub acted: BootNanos,
     /// When and how it ended.
     pub exited: Option<Exited>,
-    /// Requests it read that are not answered yet.
+    /// Requests it read that are not over.
     pub reading: BTreeSet<HalfKey>,
     last_seq: u32,
 }
@@ -26,8 +28,10 @@ pub struct Birth {
     pub time: BootNanos,
     /// The creating thread.
     pub creator: ThreadId,
-    /// The turn the creating thread had last read, then.
+    /// The turn the creating thread had last read, then: what the created one's records carry as their birth.
     pub own: Option<Tag>,
+    /// What the creating thread's own records carried as their birth.
+    pub creators: Option<Tag>,
 }
 
 /// The end of a thread.
@@ -51,6 +55,8 @@ pub struct Process {
     pub witnesses: u32,
     /// Requests that are open now.
     pub open: BTreeSet<HalfKey>,
+    /// Calls that are open now.
+    pub calls: BTreeSet<HalfKey>,
 }
 
 impl Process {
@@ -66,6 +72,8 @@ impl Process {
 pub struct Lineage {
     threads: BTreeMap<ThreadId, Thread>,
     processes: BTreeMap<ProcessId, Process>,
+    /// Threads that ended, in the order they did.
+    exited: VecDeque<(BootNanos, ThreadId)>,
 }
 
 impl Lineage {
@@ -92,19 +100,23 @@ impl Lineage {
     }
 
     /// Notes a record of a thread. True if records of it were lost just before.
-    pub fn acted(&mut self, actor: &Actor) -> bool {
-        let thread = self.thread_mut(actor.thread);
-        let gap = thread.last_seq != 0 && actor.seq != thread.last_seq.wrapping_add(1);
+    pub fn acted(&mut self, actor: &Actor, time: BootNanos) -> bool {
+        let thread = self.threads.entry(actor.thread).or_default();
+        // Thread ids are reused: this is the first record of another thread.
+        let another = actor.seq == 1;
+        let gap = !another && thread.last_seq != 0 && actor.seq != thread.last_seq.wrapping_add(1);
         thread.last_seq = actor.seq;
+        thread.acted = thread.acted.max(time);
         gap
     }
 
     /// Notes a creation.
     pub fn forked(&mut self, fork: &Fork) {
         let parent = fork.actor.thread.process;
-        let born = Birth { time: fork.time, creator: fork.actor.thread, own: fork.actor.own };
+        let born =
+            Birth { time: fork.time, creator: fork.actor.thread, own: fork.actor.own, creators: fork.actor.birth };
         // Thread ids are reused: whatever was known under this one is of another thread.
-        self.threads.insert(fork.child, Thread { born: Some(born), ..Thread::default() });
+        self.threads.insert(fork.child, Thread { born: Some(born), acted: fork.time, ..Thread::default() });
         if fork.child.process != parent && self.process(parent).is_some_and(|process| process.event_loop) {
             self.process_mut(fork.child.process).event_loop = true;
         }
@@ -126,23 +138,45 @@ impl Lineage {
             let own_process = thread.born.is_some_and(|born| born.creator.process != exit.thread.process);
             let done = !exit.group || (own_process && exit.last);
             thread.exited = Some(Exited { time: exit.time, done });
+            self.exited.push_back((exit.time, exit.thread));
         }
     }
 
-    /// Forgets what ended long ago. Returns how many live threads had to be forgotten with it.
+    /// Forgets what ended long ago. Returns how many threads had to be forgotten without an end.
     pub fn sweep(&mut self, now: BootNanos) -> u64 {
-        self.threads.retain(|_, thread| thread.exited.is_none_or(|exited| now.since(exited.time) < EXITED_THREAD_NS));
-        let mut evicted = 0;
-        while self.threads.len() > THREADS_MAX {
-            self.threads.pop_first();
-            evicted += 1;
+        while let Some((time, id)) = self.exited.pop_front_if(|(time, _)| now.since(*time) >= EXITED_THREAD_NS) {
+            // Its id may be another thread's by now.
+            if self.threads.get(&id).is_some_and(|thread| thread.exited.is_some_and(|exited| exited.time == time)) {
+                self.forget(id);
+            }
         }
-        let threads = &self.threads;
-        let alive = |id: &ProcessId| {
-            let first = ThreadId { process: *id, tid: crate::ids::Tid(0) };
-            threads.range(first..).next().is_some_and(|(thread, _)| thread.process == *id)
-        };
-        self.processes.retain(|id, process| !process.open.is_empty() || alive(id));
-        evicted
+        let evicted = if self.threads.len() > THREADS_MAX { self.evict() } else { 0 };
+        evicted as u64
+    }
+
+    /// Forgets a process that has neither threads nor requests.
+    pub fn tidy(&mut self, id: ProcessId) {
+        let first = ThreadId { process: id, tid: Tid(0) };
+        let alive = self.threads.range(first..).next().is_some_and(|(thread, _)| thread.process == id);
+        let idle = |process: &Process| process.open.is_empty() && process.calls.is_empty();
+        if !alive && self.processes.get(&id).is_some_and(idle) {
+            self.processes.remove(&id);
+        }
+    }
+
+    fn forget(&mut self, id: ThreadId) {
+        self.threads.remove(&id);
+        self.tidy(id.process);
+    }
+
+    /// Forgets the eighth that has not acted longest.
+    fn evict(&mut self) -> usize {
+        let mut idle: Vec<_> = self.threads.iter().map(|(id, thread)| (thread.acted, *id)).collect();
+        idle.sort_unstable();
+        idle.truncate(THREADS_MAX / 8);
+        for (_, id) in &idle {
+            self.forget(*id);
+        }
+        idle.len()
     }
 }

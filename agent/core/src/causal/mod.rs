@@ -1,33 +1,38 @@
 //! Which exchange caused which, and how that is known.
 //!
-//! - `half`: halves of exchanges, and what tags name
+//! - `half`, `halves`: halves of exchanges, how they are found, and what tags name
 //! - `identity`: what both ends call an exchange, and the ids hashed from it
 //! - `lineage`: who was created by whom, and which threads prove anything
 //! - `judge`: the opinions of every kind of evidence; `runtime/`: the programs with rules of their own
 //! - `decide`: from judgements to trace and parent; a decision never changes
+//! - `settle`, `waiting`: when halves are decided, told and forgotten
 //!
 //! Judgement comes with hindsight: a half settles a moment after its exchange ended, when threads may have ended and
 //! interleaving been seen. A wrong parent is worse than an orphan.
 
 mod decide;
 pub mod half;
+mod halves;
 pub mod identity;
 mod judge;
 mod lineage;
 pub mod runtime;
+mod settle;
+mod waiting;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use half::{Half, Halves};
+use half::Half;
+use halves::Halves;
 use identity::{ExchangeId, Minter};
 use lineage::Lineage;
+use waiting::Waiting;
 
 use crate::decode::{Actor, Exit, Fork, Link, Opened, Process};
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId};
-use crate::limits::{HALVES_MAX, PENDING_NS, RETENTION_NS, SETTLE_NS};
+use crate::limits::{PROCESSES_MAX, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
-use crate::span::{self, Span};
 use crate::stats::Stats;
 
 /// Says which request targets are left out, with what they caused.
@@ -36,12 +41,13 @@ pub type Excluded = Box<dyn Fn(&str) -> bool + Send>;
 /// The causal stage.
 pub struct Causes {
     halves: Halves,
+    waiting: Waiting,
     lineage: Lineage,
-    facts: HashMap<ProcessId, Arc<Process>>,
+    facts: BTreeMap<ProcessId, Arc<Process>>,
+    /// Processes that ended, in the order they did.
+    ended: VecDeque<(BootNanos, ProcessId)>,
     minter: Minter,
     excluded: Excluded,
-    settling: BTreeSet<(BootNanos, HalfKey)>,
-    settled: VecDeque<(BootNanos, HalfKey)>,
     stats: Stats,
 }
 
@@ -51,12 +57,12 @@ impl Causes {
     pub fn new(nonce: [u8; 16], excluded: Excluded) -> Self {
         Self {
             halves: Halves::default(),
+            waiting: Waiting::default(),
             lineage: Lineage::default(),
-            facts: HashMap::new(),
+            facts: BTreeMap::new(),
+            ended: VecDeque::new(),
             minter: Minter::new(nonce),
             excluded,
-            settling: BTreeSet::new(),
-            settled: VecDeque::new(),
             stats: Stats::default(),
         }
     }
@@ -70,11 +76,15 @@ impl Causes {
     /// What the host knows of a process.
     pub fn process(&mut self, process: Arc<Process>) {
         self.facts.insert(process.id, process);
+        if self.facts.len() > PROCESSES_MAX {
+            self.facts.pop_first();
+            self.stats.evicted_processes += 1;
+        }
     }
 
     /// A thread acted on a connection; `serves` says that its process answers requests there.
     pub fn acted(&mut self, actor: &Actor, time: BootNanos, cookie: SockCookie, serves: bool) {
-        if self.lineage.acted(actor) {
+        if self.lineage.acted(actor, time) {
             self.missed(actor.thread);
         }
         if serves {
@@ -121,28 +131,28 @@ impl Causes {
 
     /// A half began. Its `serving` and `concurrent` are set here.
     pub fn began(&mut self, mut half: Half) {
-        let (key, thread) = (half.request.key, half.request.actor.thread);
-        if half.request.role == Role::Server {
+        let (key, role, thread) = (half.request.key, half.request.role, half.request.actor.thread);
+        self.forget(key);
+        if role == Role::Server {
             // Who serves on a connection may only show with its first request.
             self.turned(thread, half.start(), key.cookie);
         }
         let process = self.lineage.process_mut(half.process);
         half.serving = !process.open.is_empty();
-        if half.request.role == Role::Server {
+        if role == Role::Server {
             half.concurrent = half.serving;
-            let others: Vec<HalfKey> = process.open.iter().copied().collect();
+            // With more than one open, each is known to be beside another.
+            let alone = process.open.first().copied().filter(|_| process.open.len() == 1);
             process.open.insert(key);
             self.lineage.thread_mut(thread).reading.insert(key);
-            for other in others {
-                if let Some(other) = self.halves.get_mut(other) {
-                    other.concurrent = true;
-                }
+            if let Some(alone) = alone.and_then(|alone| self.halves.get_mut(alone)) {
+                alone.concurrent = true;
             }
+        } else {
+            process.calls.insert(key);
         }
+        self.waiting.begin(half.start(), key);
         self.halves.insert(half);
-        if self.halves.count() > HALVES_MAX {
-            self.evict();
-        }
     }
 
     /// What ties a socket to its other end became known: so did the identities of its exchanges.
@@ -169,32 +179,45 @@ impl Causes {
 
     /// A half is over: it settles a moment later.
     pub fn ended(&mut self, end: End) {
-        let Some(half) = self.halves.get_mut(end.key) else { return };
-        half.end = Some(end);
+        let Some(half) = self.halves.get_mut(end.key).filter(|half| half.end.is_none()) else { return };
         if end.outcome == Outcome::Void {
-            self.lineage.process_mut(half.process).suspects.remove(&end.key);
-        } else {
-            self.went_on(end.key, end.time);
-        }
-        let Some(half) = self.halves.get(end.key) else { return };
-        let (role, process, thread) = (half.request.role, half.process, half.request.actor.thread);
-        let witness = half.concurrent && !half.interleaved;
-        if role == Role::Server {
-            self.lineage.thread_mut(thread).reading.remove(&end.key);
-            let discipline = self.lineage.process_mut(process);
-            discipline.open.remove(&end.key);
-            discipline.witnesses += u32::from(witness);
-        }
-        if end.outcome == Outcome::Void {
-            self.halves.remove(end.key);
+            self.forget(end.key);
             return;
         }
-        self.settling.insert((BootNanos(end.time.0 + SETTLE_NS), end.key));
+        half.end = Some(end);
+        self.went_on(end.key, end.time);
+        self.close(end.key);
+        if let Some(half) = self.halves.get(end.key) {
+            let due = BootNanos(end.time.0.saturating_add(SETTLE_NS));
+            self.waiting.end(half.start(), end.key, due, half.bytes());
+        }
+    }
+
+    /// A half is open no more.
+    fn close(&mut self, key: HalfKey) {
+        let Some(half) = self.halves.get(key) else { return };
+        let process = self.lineage.process_mut(half.process);
+        process.suspects.remove(&key);
+        process.calls.remove(&key);
+        if process.open.remove(&key) {
+            process.witnesses =
+                process.witnesses.saturating_add(u32::from(half.concurrent && half.elsewhere.is_none()));
+            self.lineage.thread_mut(half.request.actor.thread).reading.remove(&key);
+        }
+        self.lineage.tidy(half.process);
+    }
+
+    /// Forgets a half, whatever its state.
+    fn forget(&mut self, key: HalfKey) {
+        self.close(key);
+        if let Some(half) = self.halves.remove(key) {
+            self.waiting.drop(half.start(), key);
+        }
     }
 
     /// A thread or process was created.
     pub fn forked(&mut self, fork: &Fork) {
-        if self.lineage.acted(&fork.actor) {
+        if self.lineage.acted(&fork.actor, fork.time) {
             self.missed(fork.actor.thread);
         }
         self.lineage.forked(fork);
@@ -208,87 +231,9 @@ impl Causes {
     /// A thread ended.
     pub fn exited(&mut self, exit: &Exit) {
         self.lineage.exited(exit);
-    }
-
-    /// Builds the spans of what has settled by `now`. With `all`, everything that has ended settles.
-    pub fn settle(&mut self, now: BootNanos, all: bool, out: &mut Vec<Span>) {
-        while let Some((due, key)) = self.settling.first().copied() {
-            if due > now && !all {
-                break;
-            }
-            self.settling.pop_first();
-            let ended = self.halves.get(key).and_then(|half| half.end).map_or(now, |end| end.time);
-            let last = all || now.since(ended) >= PENDING_NS;
-            match self.decide(key, last, 0) {
-                Err(decide::Pending) => {
-                    self.settling.insert((BootNanos(now.0 + SETTLE_NS / 4), key));
-                }
-                Ok(None) => {}
-                Ok(Some(decided)) => {
-                    self.settled.push_back((now, key));
-                    self.export(key, &decided, out);
-                }
-            }
-        }
-        self.forget(now);
-    }
-
-    fn export(&mut self, key: HalfKey, decided: &half::Decided, out: &mut Vec<Span>) {
-        let Some(half) = self.halves.get(key) else { return };
-        let Some(end) = half.end else { return };
-        if decided.excluded {
-            self.stats.excluded_spans += 1;
-            return;
-        }
-        let mut decision = decided.decision.clone();
-        if half.request.role == Role::Client {
-            decision.start = self.client_start(half, self.peer_read(half));
-        }
-        self.stats.count_link(&decision);
-        let process =
-            self.facts.get(&half.process).cloned().unwrap_or_else(|| {
-                Arc::new(Process { id: half.process, executable: String::new(), resource: Vec::new() })
-            });
-        out.push(span::build(
-            span::Half {
-                request: &half.request,
-                response: half.response.as_ref(),
-                end: &end,
-                endpoint: &half.endpoint,
-                unix: half.unix,
-                process: &process,
-            },
-            decision,
-        ));
-    }
-
-    /// When the server half of the same exchange was read, if it was seen on this host.
-    fn peer_read(&self, client: &Half) -> Option<BootNanos> {
-        let ExchangeId::Unix { server, offset, .. } = client.identity? else { return None };
-        let server = self.halves.get(HalfKey { cookie: server, offset })?;
-        (server.request.role == Role::Server && server.same_request(client)).then(|| server.start())
-    }
-
-    fn executable(&self, process: ProcessId) -> &str {
-        self.facts.get(&process).map_or("", |facts| facts.executable.as_str())
-    }
-
-    fn forget(&mut self, now: BootNanos) {
-        while let Some((since, key)) = self.settled.front().copied() {
-            if now.since(since) < RETENTION_NS {
-                break;
-            }
-            self.settled.pop_front();
-            self.halves.remove(key);
-        }
-        self.stats.evicted_threads += self.lineage.sweep(now);
-    }
-
-    /// Makes room: what settled longest ago goes first.
-    fn evict(&mut self) {
-        if let Some((_, key)) = self.settled.pop_front() {
-            self.halves.remove(key);
-            self.stats.evicted_halves += 1;
+        self.waiting.thread_ended(exit.thread, exit.time);
+        if exit.last {
+            self.ended.push_back((exit.time, exit.thread.process));
         }
     }
 }

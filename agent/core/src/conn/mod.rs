@@ -19,16 +19,16 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds a connection at its first sight. Returns how many were forgotten to make room.
-    pub fn open(&mut self, open: Open) -> u64 {
+    /// Adds a connection at its first sight. Returns those that were forgotten to make room.
+    pub fn open(&mut self, open: Open) -> Vec<SockCookie> {
         if open.agent {
             if let Link::Tcp(bases) = open.link {
                 // Raw, at the end that opened the connection: the SYN counts.
                 self.agent.insert(Bases { send: bases.recv, recv: bases.send.wrapping_add(1) });
             }
-            return 0;
+            return Vec::new();
         }
-        let evicted = if self.connections.len() >= CONNECTIONS_MAX { self.evict() } else { 0 };
+        let evicted = if self.connections.len() >= CONNECTIONS_MAX { self.evict() } else { Vec::new() };
         self.connections.insert(open.cookie, Connection::new(open));
         evicted
     }
@@ -66,13 +66,14 @@ impl Table {
     }
 
     /// Forgets the eighth that is idle longest.
-    fn evict(&mut self) -> u64 {
+    fn evict(&mut self) -> Vec<SockCookie> {
         let mut idle: Vec<_> = self.connections.iter().map(|(cookie, one)| (one.last(), *cookie)).collect();
         idle.sort_unstable();
         idle.truncate((CONNECTIONS_MAX / 8).max(1));
-        for (_, cookie) in &idle {
+        let cookies: Vec<_> = idle.into_iter().map(|(_, cookie)| cookie).collect();
+        for cookie in &cookies {
             self.connections.remove(cookie);
         }
-        idle.len() as u64
+        cookies
     }
 }

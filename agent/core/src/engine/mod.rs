@@ -51,6 +51,8 @@ pub struct Engine {
     stats: Stats,
     http1: http1::Losses,
     updates: Vec<Update>,
+    /// The latest time told.
+    now: BootNanos,
 }
 
 impl Engine {
@@ -64,11 +66,20 @@ impl Engine {
             stats: Stats::default(),
             http1: http1::Losses::default(),
             updates: Vec::new(),
+            now: BootNanos(0),
         }
     }
 
     /// Takes one event.
     pub fn push(&mut self, event: Event, out: &mut Output) {
+        self.now = event.time().map_or(self.now, |time| self.now.max(time));
+        self.take(event, out);
+        if self.causes.is_full() {
+            self.causes.make_room(self.now, &mut out.spans);
+        }
+    }
+
+    fn take(&mut self, event: Event, out: &mut Output) {
         match event {
             Event::Process(process) => self.causes.process(process),
             Event::Open(open) => {
@@ -78,7 +89,10 @@ impl Engine {
                     self.parsers.insert(open.cookie, parser);
                 }
                 let (cookie, agents) = (open.cookie, !open.agent && self.connections.is_agents(open.link));
-                self.stats.evicted_connections += self.connections.open(open);
+                for evicted in self.connections.open(open) {
+                    self.stats.evicted_connections += 1;
+                    self.abandon(evicted, out);
+                }
                 if agents {
                     self.leave_out(cookie, out);
                 }
@@ -203,7 +217,16 @@ impl Engine {
         }
     }
 
-    /// The other end is the agent: nothing of this connection is read or told.
+    /// A connection was forgotten: what becomes of its open exchanges will not be known.
+    fn abandon(&mut self, cookie: SockCookie, out: &mut Output) {
+        if let Some(parser) = self.parsers.get_mut(&cookie) {
+            parser.abandon(&mut self.updates);
+            self.forward();
+        }
+        self.leave_out(cookie, out);
+    }
+
+    /// The other end is the agent, or the connection was forgotten: nothing of this connection is read or told.
     fn leave_out(&mut self, cookie: SockCookie, out: &mut Output) {
         self.forget_parser(cookie);
         out.policies.push((cookie, Policy::Nothing));
@@ -250,6 +273,7 @@ impl Engine {
             connect: if request.role == Role::Client { connection.connect.take() } else { None },
             elsewhere: None,
             interleaved: false,
+            met: None,
             concurrent: false,
             gap: false,
             serving: false,

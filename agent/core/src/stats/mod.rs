@@ -19,8 +19,12 @@ pub struct Stats {
     pub excluded_spans: u64,
     /// Halves forgotten early to make room.
     pub evicted_halves: u64,
-    /// Live threads forgotten to make room.
+    /// Halves settled early to make room: evidence that came later does not count.
+    pub settled_early: u64,
+    /// Threads forgotten to make room.
     pub evicted_threads: u64,
+    /// Processes whose facts were forgotten to make room.
+    pub evicted_processes: u64,
     /// Connections forgotten to make room.
     pub evicted_connections: u64,
     /// Records that are no events.
@@ -50,7 +54,9 @@ impl Stats {
             ("disputed_identities", self.disputed_identities),
             ("thread_gaps", self.thread_gaps),
             ("evicted_halves", self.evicted_halves),
+            ("settled_early", self.settled_early),
             ("evicted_threads", self.evicted_threads),
+            ("evicted_processes", self.evicted_processes),
             ("evicted_connections", self.evicted_connections),
             ("bad_records", self.bad_records),
             ("unknown_connections", self.unknown_connections),

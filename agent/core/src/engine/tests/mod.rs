@@ -1,6 +1,7 @@
 //! Which call was caused by which request, and how that is known.
 
 mod births;
+mod bounds;
 mod ends;
 mod nginx;
 mod threads;

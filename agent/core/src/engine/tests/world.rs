@@ -252,9 +252,13 @@ impl World {
 
     /// Ends everything and gives the spans.
     pub fn end(&mut self) -> Vec<Span> {
-        self.wait(2_000);
-        self.engine.finish(BootNanos(self.now), &mut self.out);
+        self.wait(2_000).finish();
         std::mem::take(&mut self.out.spans)
+    }
+
+    /// Ends everything.
+    pub fn finish(&mut self) {
+        self.engine.finish(BootNanos(self.now), &mut self.out);
     }
 
     pub fn stats(&self) -> crate::stats::Stats {

@@ -105,6 +105,14 @@ impl Http1 {
         }
     }
 
+    /// Nothing more of the connection will be given: what its open exchanges become is not known.
+    pub fn abandon(&mut self, out: &mut Vec<Update>) {
+        if let Phase::Speaking(dialogue) = &mut self.phase {
+            dialogue.void_all(out);
+            self.turn_to(Flow::Over);
+        }
+    }
+
     /// What the connection speaks. It may change until the first request was told, and never after.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

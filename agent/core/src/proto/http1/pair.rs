@@ -474,7 +474,7 @@ impl Dialogue {
     }
 
     /// Gives up all open exchanges, and both directions' places where they matter to them.
-    fn void_all(&mut self, out: &mut Vec<Update>) {
+    pub(super) fn void_all(&mut self, out: &mut Vec<Update>) {
         while !self.open.is_empty() {
             self.finish(Outcome::Void, out);
         }

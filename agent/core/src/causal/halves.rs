@@ -1,0 +1,146 @@
+//! All halves that may still matter, and how they are found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::causal::half::{Carried, Half};
+use crate::causal::identity::ExchangeId;
+use crate::decode::Tag;
+use crate::ids::{BootNanos, ProcessId, SockCookie};
+use crate::proto::exchange::{HalfKey, Role};
+
+/// Open halves, and those that ended recently.
+#[derive(Debug, Default)]
+pub struct Halves {
+    all: BTreeMap<HalfKey, Half>,
+    ends: HashMap<(Role, ExchangeId), BTreeSet<HalfKey>>,
+    requests: HashMap<(ProcessId, Carried), BTreeSet<HalfKey>>,
+    bytes: usize,
+}
+
+/// What a tag names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Bytes that belong to no request we read.
+    Nothing,
+    /// One request.
+    One(HalfKey),
+    /// Several requests of one turn (pipelining).
+    Several,
+}
+
+impl Halves {
+    /// A half.
+    #[must_use]
+    pub fn get(&self, key: HalfKey) -> Option<&Half> {
+        self.all.get(&key)
+    }
+
+    /// A half, to change it. Its identity changes through [`Self::identify`] alone.
+    pub fn get_mut(&mut self, key: HalfKey) -> Option<&mut Half> {
+        self.all.get_mut(&key)
+    }
+
+    /// Bytes of memory they take, about.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a half.
+    pub fn insert(&mut self, half: Half) {
+        let (key, role) = (half.request.key, half.request.role);
+        self.remove(key);
+        if let Some(identity) = half.identity {
+            self.ends.entry((role, identity)).or_default().insert(key);
+        }
+        if role == Role::Server {
+            for carried in half.carried() {
+                self.requests.entry((half.process, carried)).or_default().insert(key);
+            }
+        }
+        self.bytes += half.bytes();
+        self.all.insert(key, half);
+    }
+
+    /// Forgets a half.
+    pub fn remove(&mut self, key: HalfKey) -> Option<Half> {
+        let half = self.all.remove(&key)?;
+        self.bytes -= half.bytes();
+        if let Some(identity) = half.identity {
+            forget(&mut self.ends, &(half.request.role, identity), key);
+        }
+        for carried in half.carried() {
+            forget(&mut self.requests, &(half.process, carried), key);
+        }
+        Some(half)
+    }
+
+    /// Requests of a process that carry something, answered or not.
+    pub fn carrying(&self, process: ProcessId, carried: Carried) -> impl ExactSizeIterator<Item = HalfKey> + '_ {
+        static NONE: BTreeSet<HalfKey> = BTreeSet::new();
+        self.requests.get(&(process, carried)).unwrap_or(&NONE).iter().copied()
+    }
+
+    /// Sets what both ends call the exchange.
+    pub fn identify(&mut self, key: HalfKey, identity: ExchangeId) {
+        let Some(half) = self.all.get_mut(&key) else { return };
+        let role = half.request.role;
+        if let Some(before) = half.identity.replace(identity) {
+            forget(&mut self.ends, &(role, before), key);
+        }
+        self.ends.entry((role, identity)).or_default().insert(key);
+    }
+
+    /// The halves of one role that claim an identity: more than one is a dispute.
+    pub fn claiming(&self, role: Role, identity: ExchangeId) -> impl Iterator<Item = &Half> {
+        self.ends.get(&(role, identity)).into_iter().flatten().filter_map(|key| self.all.get(key))
+    }
+
+    /// Halves of one socket, in order of their offsets.
+    pub fn of_socket(&self, cookie: SockCookie) -> impl DoubleEndedIterator<Item = &Half> {
+        self.from(HalfKey { cookie, offset: 0 })
+    }
+
+    /// The half before one on the same socket.
+    #[must_use]
+    pub fn before(&self, key: HalfKey) -> Option<&Half> {
+        let first = HalfKey { offset: 0, ..key };
+        self.all.range(first..key).next_back().map(|(_, half)| half)
+    }
+
+    /// The server half whose bytes a tag names, as it stood at `time`.
+    #[must_use]
+    pub fn named(&self, tag: Tag, time: BootNanos) -> Named {
+        let turn = HalfKey { cookie: tag.cookie, offset: tag.offset };
+        // A turn's requests lie side by side from its first byte on, in order of time.
+        let of_turn = |half: &&Half| half.turn == tag.offset && half.start() <= time;
+        let in_turn = self.from(turn).take_while(of_turn).filter(|half| half.request.role == Role::Server);
+        // A turn may begin within a body, after a 100 (Continue). After an answer it is another request's, of which
+        // nothing was told.
+        let around = |half: &&Half| {
+            let unanswered = || half.response.is_none_or(|response| time < response.start);
+            let within = half.end.map_or_else(unanswered, |end| tag.offset < end.request_end);
+            half.request.role == Role::Server && half.start() <= time && within
+        };
+        let mut named = self.before(turn).filter(around).into_iter().chain(in_turn);
+        match (named.next(), named.next()) {
+            (None, _) => Named::Nothing,
+            (Some(one), None) => Named::One(one.request.key),
+            (Some(_), Some(_)) => Named::Several,
+        }
+    }
+
+    fn from(&self, first: HalfKey) -> impl DoubleEndedIterator<Item = &Half> {
+        let last = HalfKey { offset: u64::MAX, ..first };
+        self.all.range(first..=last).map(|(_, half)| half)
+    }
+}
+
+fn forget<K: Eq + std::hash::Hash>(index: &mut HashMap<K, BTreeSet<HalfKey>>, name: &K, key: HalfKey) {
+    if let Some(keys) = index.get_mut(name) {
+        keys.remove(&key);
+        if keys.is_empty() {
+            index.remove(name);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What halves wait for: open ones for their end, ended ones to settle, settled ones to be forgotten.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::ids::{BootNanos, ThreadId};
+use crate::proto::exchange::HalfKey;
+
+/// Every half, by what it waits for.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// By their start.
+    open: BTreeSet<(BootNanos, HalfKey)>,
+    ended: HashMap<HalfKey, Ended>,
+    /// The ended ones, by the time they are due.
+    due: BTreeSet<(BootNanos, HalfKey)>,
+    /// Those of them that the end of a thread may settle earlier.
+    threads: BTreeSet<(ThreadId, HalfKey)>,
+    ended_bytes: usize,
+    /// In the order they settled.
+    settled: VecDeque<(BootNanos, HalfKey)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    due: BootNanos,
+    thread: Option<ThreadId>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// A half began at `start`.
+    pub(super) fn begin(&mut self, start: BootNanos, key: HalfKey) {
+        self.open.insert((start, key));
+    }
+
+    /// A half that began at `start` is over, and holds so many bytes until it settles.
+    pub(super) fn end(&mut self, start: BootNanos, key: HalfKey, due: BootNanos, bytes: usize) {
+        self.open.remove(&(start, key));
+        self.ended_bytes += bytes;
+        self.ended.insert(key, Ended { due, thread: None, bytes });
+        self.due.insert((due, key));
+    }
+
+    /// A half that began at `start` will never end.
+    pub(super) fn drop(&mut self, start: BootNanos, key: HalfKey) {
+        self.open.remove(&(start, key));
+    }
+
+    /// A half cannot settle before `due`, or the end of a thread.
+    pub(super) fn postpone(&mut self, key: HalfKey, due: BootNanos, thread: ThreadId, bytes: usize) {
+        self.ended_bytes += bytes;
+        self.ended.insert(key, Ended { due, thread: Some(thread), bytes });
+        self.due.insert((due, key));
+        self.threads.insert((thread, key));
+    }
+
+    /// A thread ended: what waited for it is due.
+    pub(super) fn thread_ended(&mut self, thread: ThreadId, now: BootNanos) {
+        let first = HalfKey { cookie: crate::ids::SockCookie(0), offset: 0 };
+        let last = HalfKey { cookie: crate::ids::SockCookie(u64::MAX), offset: u64::MAX };
+        let woken: Vec<HalfKey> = self.threads.range((thread, first)..=(thread, last)).map(|(_, key)| *key).collect();
+        for key in woken {
+            self.threads.remove(&(thread, key));
+            if let Some(ended) = self.ended.get_mut(&key) {
+                self.due.remove(&(ended.due, key));
+                ended.due = ended.due.min(now);
+                ended.thread = None;
+                self.due.insert((ended.due, key));
+            }
+        }
+    }
+
+    /// Takes the half that is due first, if it is by `now`.
+    pub(super) fn take_due(&mut self, now: BootNanos) -> Option<HalfKey> {
+        let (due, key) = self.due.first().copied()?;
+        if due > now {
+            return None;
+        }
+        self.due.pop_first();
+        if let Some(ended) = self.ended.remove(&key) {
+            self.ended_bytes -= ended.bytes;
+            if let Some(thread) = ended.thread {
+                self.threads.remove(&(thread, key));
+            }
+        }
+        Some(key)
+    }
+
+    /// Bytes of the halves that wait to settle.
+    pub(super) const fn ended_bytes(&self) -> usize {
+        self.ended_bytes
+    }
+
+    /// A half settled.
+    pub(super) fn settled(&mut self, key: HalfKey, now: BootNanos) {
+        self.settled.push_back((now, key));
+    }
+
+    /// Takes a half that settled at `before` or earlier.
+    pub(super) fn take_settled(&mut self, before: BootNanos) -> Option<HalfKey> {
+        self.settled.pop_front_if(|(since, _)| *since <= before).map(|(_, key)| key)
+    }
+
+    /// The open half that began first.
+    pub(super) fn oldest_open(&self) -> Option<HalfKey> {
+        self.open.first().map(|(_, key)| *key)
+    }
+}

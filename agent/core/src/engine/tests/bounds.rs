@@ -1,0 +1,93 @@
+//! Memory and work stay bounded, whatever happens, and what is given up leaves nothing behind.
+
+use super::*;
+use crate::limits::{CONNECTIONS_MAX, HALVES_BYTES_MAX};
+
+/// A path long enough that a few hundred requests fill the room.
+fn long(name: &str) -> String {
+    format!("/{name}/{}", "x".repeat(4_000))
+}
+
+#[test]
+fn requests_that_are_never_answered_are_forgotten_oldest_first() {
+    let mut world = World::new();
+    let count = HALVES_BYTES_MAX / 4_000;
+    for number in 0..count {
+        open(&mut world, (10, 100 + number as u32), &long(&number.to_string()), "");
+    }
+    let evicted = world.stats().evicted_halves;
+    assert!(evicted > count as u64, "{evicted}: two halves each, more than fit");
+    let request = open(&mut world, A, "/in", "");
+    world.call(A, &get("/out", ""));
+    close(&mut world, request, A);
+    assert!(caused(&world.end(), "/out", "/in"));
+}
+
+#[test]
+fn a_forgotten_request_does_not_keep_its_thread() {
+    let mut world = World::new();
+    let zombie = open(&mut world, A, "/zombie", "");
+    for number in 0..HALVES_BYTES_MAX / 2_000 {
+        open(&mut world, (30, 1), &long(&number.to_string()), "");
+    }
+    let request = open(&mut world, A, "/in", "");
+    world.call(A, &get("/out", ""));
+    close(&mut world, request, A);
+    close(&mut world, zombie, A);
+    assert!(caused(&world.end(), "/out", "/in"), "no interleaving with what was forgotten");
+}
+
+#[test]
+fn what_waits_for_a_thread_settles_early_when_there_is_no_room() {
+    let mut world = World::new();
+    let request = open(&mut world, A, "/in", "");
+    world.spawn(A, B);
+    let count = HALVES_BYTES_MAX / 4_000;
+    for number in 0..count {
+        world.call(B, &get(&long(&number.to_string()), ""));
+    }
+    assert!(world.stats().settled_early > 0);
+    world.exit(B, false, false);
+    close(&mut world, request, A);
+    let spans = world.end();
+    let ids: std::collections::BTreeSet<_> = spans.iter().map(|span| span.span_id).collect();
+    assert_eq!((spans.len(), ids.len()), (count + 2, count + 2), "each is told once");
+}
+
+#[test]
+fn a_connection_forgotten_for_room_ends_what_was_open_on_it() {
+    let mut world = World::new();
+    let idle = open(&mut world, A, "/idle", "");
+    for _ in 0..CONNECTIONS_MAX / 2 {
+        open(&mut world, (30, 1), "/other", "");
+    }
+    assert!(world.stats().evicted_connections > 0);
+    assert!(world.policies().contains(&(idle.server, crate::engine::Policy::Nothing)));
+    let request = open(&mut world, A, "/in", "");
+    world.call(A, &get("/out", ""));
+    close(&mut world, request, A);
+    assert!(caused(&world.end(), "/out", "/in"));
+}
+
+#[test]
+fn what_an_ended_process_left_open_on_unix_sockets_is_told() {
+    let mut world = World::new();
+    let wire = world.unix();
+    let caller = (40, 40);
+    world.ask(wire, caller, &get("/in", "")).read(wire, A, &get("/in", "")).exit(caller, true, true);
+    world.wait(40_000).wait(1_000);
+    let spans = std::mem::take(&mut world.out.spans);
+    assert_eq!(spans.len(), 1);
+    assert_eq!(span(&spans, Kind::Client, "/in").kind, Kind::Client);
+}
+
+#[test]
+fn times_at_the_end_of_their_range_do_not_overflow() {
+    let mut world = World::new();
+    world.pass(u64::MAX / 1_000_000 - 1_100);
+    let request = open(&mut world, A, "/in", "");
+    world.spawn(A, B).call(B, &get("/out", ""));
+    close(&mut world, request, A);
+    world.finish();
+    assert_eq!(world.out.spans.len(), 3);
+}
