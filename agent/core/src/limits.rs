@@ -48,6 +48,10 @@ pub const WITNESSES_MIN: u32 = 64;
 /// Links followed from a call to its cause within one process, and halves from a span to its root.
 pub const CAUSE_DEPTH_MAX: usize = 64;
 
+/// Requests of a process that carry one context, as far as they are looked at. A context that more of them carry within
+/// the retention is a constant: it names none of them.
+pub const CARRIERS_MAX: usize = 64;
+
 /// The hooks of the two ends of one message run this far apart at most, in either order.
 pub const PEER_SKEW_NS: u64 = 50_000_000;
 

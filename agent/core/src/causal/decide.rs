@@ -26,38 +26,39 @@ impl Causes {
     ///
     /// # Errors
     /// If a thread must end first; never at the last moment.
-    pub(super) fn decide(
-        &mut self,
-        key: HalfKey,
-        moment: Moment,
-        depth: usize,
-    ) -> Result<Option<Arc<Decided>>, Pending> {
+    pub(super) fn decide(&mut self, key: HalfKey, moment: Moment) -> Result<Option<Arc<Decided>>, Pending> {
         let Some(half) = self.halves.get(key) else { return Ok(None) };
         if let Some(decided) = &half.decided {
             return Ok(Some(Arc::clone(decided)));
         }
+        // Evidence that makes a half its own cause is none.
+        if self.path.contains(&key) {
+            return Ok(None);
+        }
         let half = half.clone();
-        let decided = Arc::new(match half.request.role {
-            Role::Server => self.decide_server(&half, moment, depth)?,
-            Role::Client => self.decide_client(&half, moment, depth)?,
-        });
+        self.path.push(key);
+        let decided = match half.request.role {
+            Role::Server => self.decide_server(&half, moment),
+            Role::Client => self.decide_client(&half, moment),
+        };
+        self.path.pop();
+        let decided = Arc::new(decided?);
         if let Some(half) = self.halves.get_mut(key) {
             half.decided = Some(Arc::clone(&decided));
         }
         Ok(Some(decided))
     }
 
-    fn decide_server(&mut self, half: &Half, moment: Moment, depth: usize) -> Result<Decided, Pending> {
-        let peer = self.client_of(half).filter(|_| depth < CAUSE_DEPTH_MAX);
+    fn decide_server(&mut self, half: &Half, moment: Moment) -> Result<Decided, Pending> {
+        let peer = self.client_of(half).filter(|_| self.path.len() < CAUSE_DEPTH_MAX);
         if let Some(peer) = peer
-            && let Some(caller) = self.decide(peer, moment, depth + 1)?
+            && let Some(caller) = self.decide(peer, moment)?
         {
             return Ok(self.child(half, &caller, Evidence::Peer, Confidence::Exact));
         }
         Ok(match half.request.context.parent {
             Some(parent) => {
                 let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
-                decided.decision.trace_id = parent.trace_id;
                 decided.decision.parent = Some(parent.span_id);
                 decided
             }
@@ -65,21 +66,20 @@ impl Causes {
         })
     }
 
-    fn decide_client(&mut self, half: &Half, moment: Moment, depth: usize) -> Result<Decided, Pending> {
-        let moment = Moment { last: moment.last || depth >= CAUSE_DEPTH_MAX, ..moment };
+    fn decide_client(&mut self, half: &Half, moment: Moment) -> Result<Decided, Pending> {
+        let moment = Moment { last: moment.last || self.path.len() >= CAUSE_DEPTH_MAX, ..moment };
         match self.judge(half, moment) {
             Judgement::Pending(pending) => Err(pending),
-            Judgement::Caused(cause, evidence, confidence) => Ok(match self.decide(cause, moment, depth + 1)? {
+            Judgement::Caused(cause, evidence, confidence) => Ok(match self.decide(cause, moment)? {
                 Some(cause) => self.child(half, &cause, evidence, confidence),
                 None => self.orphan(half, OrphanReason::Late),
             }),
             Judgement::Continued(parent, cause) => {
                 let cause = match cause {
-                    Some(cause) => self.decide(cause, moment, depth + 1)?,
+                    Some(cause) => self.decide(cause, moment)?,
                     None => None,
                 };
                 let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
-                decided.decision.trace_id = parent.trace_id;
                 decided.decision.parent = Some(parent.span_id);
                 if let Some(cause) = cause {
                     decided.decision.sampled = cause.decision.sampled;
@@ -87,12 +87,12 @@ impl Causes {
                 }
                 Ok(decided)
             }
-            Judgement::Conflict(parent, cause) => {
+            Judgement::Conflict(cause) => {
                 let mut decided = self.orphan(half, OrphanReason::Conflict);
-                decided.decision.trace_id = parent.trace_id;
                 decided.decision.conflict = true;
+                let cause = self.decide(cause, moment)?;
                 self.stats.conflicts += 1;
-                if let Some(cause) = self.decide(cause, moment, depth + 1)? {
+                if let Some(cause) = cause {
                     decided.decision.links.push(SpanLink {
                         trace_id: cause.decision.trace_id,
                         span_id: cause.decision.span_id,
@@ -168,11 +168,13 @@ impl Causes {
         decided
     }
 
+    /// A half without a parent. What it passes on tells its trace all the same.
+
     fn root(&self, half: &Half, evidence: Evidence, confidence: Confidence) -> Decided {
         let request = &half.request;
         Decided {
             decision: Decision {
-                trace_id: self.trace_id(half),
+                trace_id: request.context.parent.map_or_else(|| self.trace_id(half), |parent| parent.trace_id),
                 span_id: self.span_id(half),
                 parent: None,
                 evidence,

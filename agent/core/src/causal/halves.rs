@@ -1,6 +1,7 @@
 //! All halves that may still matter, and how they are found.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
 use crate::causal::half::{Carried, Half};
 use crate::causal::identity::ExchangeId;
@@ -8,12 +9,15 @@ use crate::decode::Tag;
 use crate::ids::{BootNanos, ProcessId, SockCookie};
 use crate::proto::exchange::{HalfKey, Role};
 
+/// Sorts before every half.
+const FIRST: HalfKey = HalfKey { cookie: SockCookie(0), offset: 0 };
+
 /// Open halves, and those that ended recently.
 #[derive(Debug, Default)]
 pub struct Halves {
     all: BTreeMap<HalfKey, Half>,
     ends: HashMap<(Role, ExchangeId), BTreeSet<HalfKey>>,
-    requests: HashMap<(ProcessId, Carried), BTreeSet<HalfKey>>,
+    requests: HashMap<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
 }
 
@@ -55,7 +59,7 @@ impl Halves {
         }
         if role == Role::Server {
             for carried in half.carried() {
-                self.requests.entry((half.process, carried)).or_default().insert(key);
+                self.requests.entry((half.process, carried)).or_default().insert((half.start(), key));
             }
         }
         self.bytes += half.bytes();
@@ -67,18 +71,19 @@ impl Halves {
         let half = self.all.remove(&key)?;
         self.bytes -= half.bytes();
         if let Some(identity) = half.identity {
-            forget(&mut self.ends, &(half.request.role, identity), key);
+            forget(&mut self.ends, &(half.request.role, identity), &key);
         }
         for carried in half.carried() {
-            forget(&mut self.requests, &(half.process, carried), key);
+            forget(&mut self.requests, &(half.process, carried), &(half.start(), key));
         }
         Some(half)
     }
 
-    /// Requests of a process that carry something, answered or not.
-    pub fn carrying(&self, process: ProcessId, carried: Carried) -> impl ExactSizeIterator<Item = HalfKey> + '_ {
-        static NONE: BTreeSet<HalfKey> = BTreeSet::new();
-        self.requests.get(&(process, carried)).unwrap_or(&NONE).iter().copied()
+    /// Requests of a process that carry something and began by `time`, answered or not, the latest first.
+    pub fn carrying(&self, process: ProcessId, carried: Carried, time: BootNanos) -> impl Iterator<Item = &Half> {
+        let all = self.requests.get(&(process, carried)).into_iter();
+        let began = all.flat_map(move |keys| keys.range(..(BootNanos(time.0.saturating_add(1)), FIRST)).rev());
+        began.filter_map(|(_, key)| self.all.get(key))
     }
 
     /// Sets what both ends call the exchange.
@@ -86,7 +91,7 @@ impl Halves {
         let Some(half) = self.all.get_mut(&key) else { return };
         let role = half.request.role;
         if let Some(before) = half.identity.replace(identity) {
-            forget(&mut self.ends, &(role, before), key);
+            forget(&mut self.ends, &(role, before), &key);
         }
         self.ends.entry((role, identity)).or_default().insert(key);
     }
@@ -136,9 +141,9 @@ impl Halves {
     }
 }
 
-fn forget<K: Eq + std::hash::Hash>(index: &mut HashMap<K, BTreeSet<HalfKey>>, name: &K, key: HalfKey) {
+fn forget<K: Eq + Hash, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, name: &K, key: &V) {
     if let Some(keys) = index.get_mut(name) {
-        keys.remove(&key);
+        keys.remove(key);
         if keys.is_empty() {
             index.remove(name);
         }

@@ -8,8 +8,8 @@ use crate::causal::lineage::{Birth, Process};
 use crate::causal::runtime::nginx;
 use crate::causal::settle::Moment;
 use crate::decode::Tag;
-use crate::ids::{BootNanos, ProcessId, ThreadId};
-use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS, WITNESSES_MIN};
+use crate::ids::{BootNanos, ProcessId, ThreadId, TraceId};
+use crate::limits::{CARRIERS_MAX, CAUSE_DEPTH_MAX, LINGER_NS, WITNESSES_MIN};
 use crate::proto::exchange::{HalfKey, Role};
 use crate::proto::trace_context::WireParent;
 use crate::span::{Confidence, Evidence, OrphanReason};
@@ -33,7 +33,7 @@ pub enum Judgement {
     /// The ids on the wire were made in the process: it exports a span of its own that is the parent.
     Continued(WireParent, Option<HalfKey>),
     /// Evidence disagrees: the wire's trace is kept, and the kernel's cause is linked.
-    Conflict(WireParent, HalfKey),
+    Conflict(HalfKey),
     /// Nothing is known, for this reason.
     Orphan(OrphanReason),
     /// The process was serving nothing: a trace begins here.
@@ -45,8 +45,12 @@ pub enum Judgement {
 /// What the ids on the wire say.
 enum Wire {
     Silent,
-    /// They equal those of exactly one incoming request.
+    /// They equal those of exactly one incoming request that was open.
     Forwarded(HalfKey),
+    /// They equal those of one incoming request alone, which was over.
+    Kept(WireParent, HalfKey),
+    /// Incoming requests carry them, but which one passed them on cannot be told.
+    Shared(WireParent),
     /// No incoming request carries them.
     Made(WireParent),
 }
@@ -73,7 +77,7 @@ impl Causes {
         match (wire, kernel) {
             (Wire::Forwarded(named), Opinion::Cause(cause, _, _)) if named != cause => {
                 match half.request.context.parent {
-                    Some(parent) => Judgement::Conflict(parent, cause),
+                    Some(_) => Judgement::Conflict(cause),
                     // Only a correlation id disagrees: it is no trace context, and the kernel saw what happened.
                     None => Judgement::Orphan(OrphanReason::Conflict),
                 }
@@ -83,17 +87,19 @@ impl Causes {
             }
             (Wire::Forwarded(named), _) => Judgement::Caused(named, Evidence::Wire, Confidence::Exact),
             (_, Opinion::Pending(pending)) if !moment.last => Judgement::Pending(pending),
-            (Wire::Made(parent), Opinion::Cause(cause, _, _)) => {
-                let same_trace = self.halves.get(cause).is_some_and(|cause| self.carries(cause, parent));
-                if same_trace { Judgement::Continued(parent, Some(cause)) } else { Judgement::Conflict(parent, cause) }
+            (Wire::Made(parent) | Wire::Shared(parent) | Wire::Kept(parent, _), Opinion::Cause(cause, _, _))
+                if !self.is_in_trace(cause, parent.trace_id) =>
+            {
+                Judgement::Conflict(cause)
             }
+            (Wire::Made(parent), Opinion::Cause(cause, _, _)) => Judgement::Continued(parent, Some(cause)),
             (Wire::Made(parent), _) => Judgement::Continued(parent, None),
-            (Wire::Silent, Opinion::Cause(cause, evidence, confidence)) => {
-                Judgement::Caused(cause, evidence, confidence)
-            }
-            (Wire::Silent, _) if !half.serving => Judgement::Root,
-            (Wire::Silent, Opinion::Pending(_)) => Judgement::Orphan(OrphanReason::WorkerWithoutItem),
-            (Wire::Silent, Opinion::Silent(reason)) => Judgement::Orphan(reason),
+            (_, Opinion::Cause(cause, evidence, confidence)) => Judgement::Caused(cause, evidence, confidence),
+            // Nothing else could have been the cause.
+            (Wire::Kept(_, kept), _) if !half.serving => Judgement::Caused(kept, Evidence::Wire, Confidence::Strong),
+            _ if !half.serving => Judgement::Root,
+            (_, Opinion::Pending(_)) => Judgement::Orphan(OrphanReason::WorkerWithoutItem),
+            (_, Opinion::Silent(reason)) => Judgement::Orphan(reason),
         }
     }
 
@@ -195,14 +201,52 @@ impl Causes {
         proven.then_some(Opinion::Cause(key, Evidence::Birth, Confidence::Exact))
     }
 
+    /// A call passes on what exactly one request carried that was open then. A correlation id counts only where there
+    /// is no context.
+    fn wire(&self, half: &Half, asked: BootNanos) -> Wire {
+        let parent = half.request.context.parent;
+        let Some(carried) = half.carried().next() else { return Wire::Silent };
+        let ambiguous = parent.map_or(Wire::Silent, Wire::Shared);
+        // The other end of a call to its own process carries it too.
+        let own = |other: &&Half| {
+            (other.identity.is_some() && other.identity == half.identity)
+                || half.unix_peer == Some(other.request.key.cookie)
+        };
+        let carrying: Vec<&Half> =
+            self.halves.carrying(half.process, carried, asked).filter(|other| !own(other)).take(CARRIERS_MAX).collect();
+        let mut open = carrying.iter().filter(|other| other.open_at(asked));
+        match (open.next(), open.next(), carrying.as_slice(), parent) {
+            _ if carrying.len() == CARRIERS_MAX => ambiguous,
+            (Some(one), None, ..) => Wire::Forwarded(one.request.key),
+            (None, _, [one], Some(parent)) => Wire::Kept(parent, one.request.key),
+            (None, _, [], Some(parent)) => Wire::Made(parent),
+            _ => ambiguous,
+        }
+    }
+
+    /// True if a request belongs to a trace.
+    fn is_in_trace(&self, request: HalfKey, trace: TraceId) -> bool {
+        self.halves.get(request).is_some_and(|request| match (&request.decided, request.request.context.parent) {
+            (Some(decided), _) => decided.decision.trace_id == trace,
+            (None, Some(known)) => known.trace_id == trace,
+            (None, None) => false,
+        })
+    }
+
     /// nginx made the call in the turn of the request.
     fn nginx(&self, half: &Half, depth: usize) -> Opinion {
         let tag = match nginx::turn(half) {
             Ok(tag) => tag,
             Err(reason) => return Opinion::Silent(reason),
         };
-        match self.halves.named(tag, half.start()) {
-            Named::One(key) => Opinion::Cause(key, Evidence::Nginx, Confidence::Strong),
+        let asked = self.asked(half);
+        match self.halves.named(tag, asked) {
+            Named::One(key) => match self.halves.get(key) {
+                Some(served) if served.gap => Opinion::Silent(OrphanReason::Lossy),
+                Some(served) if served.open_at(asked) => Opinion::Cause(key, Evidence::Nginx, Confidence::Strong),
+                // A timer's call: the turn it came in is long over.
+                Some(_) | None => Opinion::Silent(OrphanReason::NoLineage),
+            },
             Named::Several => Opinion::Silent(OrphanReason::AmbiguousBatch),
             Named::Nothing => self.nginx_upstream(tag, half, depth),
         }
@@ -219,29 +263,11 @@ impl Causes {
         if depth >= CAUSE_DEPTH_MAX {
             return Opinion::Silent(OrphanReason::AmbiguousBatch);
         }
-        self.nginx(call, depth + 1)
-    }
-
-    /// A call passes on what exactly one request carried that was open then. A correlation id counts only where there
-    /// is no context.
-    fn wire(&self, half: &Half, asked: BootNanos) -> Wire {
-        let parent = half.request.context.parent;
-        let Some(carried) = half.carried().next() else { return Wire::Silent };
-        let carrying = self.halves.carrying(half.process, carried).filter_map(|key| self.halves.get(key));
-        let mut open = carrying.filter(|other| other.open_at(asked));
-        match (open.next(), open.next(), parent) {
-            (Some(one), None, _) => Wire::Forwarded(one.request.key),
-            (None, _, Some(parent)) => Wire::Made(parent),
-            _ => Wire::Silent,
-        }
-    }
-
-    /// True if a request belongs to the trace that `parent` names.
-    fn carries(&self, half: &Half, parent: WireParent) -> bool {
-        match (&half.decided, half.request.context.parent) {
-            (Some(decided), _) => decided.decision.trace_id == parent.trace_id,
-            (None, Some(known)) => known.trace_id == parent.trace_id,
-            (None, None) => false,
+        match self.nginx(call, depth + 1) {
+            Opinion::Cause(key, ..) if !self.halves.get(key).is_some_and(|served| served.open_at(self.asked(half))) => {
+                Opinion::Silent(OrphanReason::NoLineage)
+            }
+            opinion => opinion,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Causes {
     facts: BTreeMap<ProcessId, Arc<Process>>,
     /// Processes that ended, in the order they did.
     ended: VecDeque<(BootNanos, ProcessId)>,
+    /// Halves whose decision is being made.
+    path: Vec<HalfKey>,
     minter: Minter,
     excluded: Excluded,
     stats: Stats,
@@ -61,6 +63,7 @@ impl Causes {
             lineage: Lineage::default(),
             facts: BTreeMap::new(),
             ended: VecDeque::new(),
+            path: Vec::new(),
             minter: Minter::new(nonce),
             excluded,
             stats: Stats::default(),

@@ -71,7 +71,7 @@ impl Causes {
         let Some(end) = half.end else { return };
         let (bytes, latest) = (half.bytes(), BootNanos(end.time.0.saturating_add(PENDING_NS)));
         let last = moment.last || moment.now >= latest;
-        match self.decide(key, Moment { last, ..moment }, 0) {
+        match self.decide(key, Moment { last, ..moment }) {
             Err(Pending { thread, until }) => self.waiting.postpone(key, until.min(latest), thread, bytes),
             Ok(None) => {}
             Ok(Some(decided)) => {
