@@ -209,6 +209,8 @@ pub struct Data {
     pub shed: bool,
     /// First bytes of a turn of this direction, as the kernel half saw it.
     pub turn_start: bool,
+    /// Number of this direction's turn, from 1: the kernel half counts every turn, so a jump tells of lost records.
+    pub turn: u32,
     /// The thread received something unseen (a datagram) since `actor.turn`.
     pub stale: bool,
     /// A sample of what ties this socket to its other end.

@@ -193,6 +193,7 @@ fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
         blocking: has(flag::BLOCKING),
         shed: has(flag::SHED),
         turn_start: has(flag::TURN_START),
+        turn: layout.turn,
         stale: has(flag::STALE),
         link: match (has(flag::LINK), has(flag::UNIX)) {
             (false, _) => Link::None,
@@ -246,6 +247,7 @@ mod tests {
         layout.flags = flag::LINK | flag::BLOCKING;
         layout.link_low = 1;
         layout.link_high = 2;
+        layout.turn = 3;
         layout.actor.own = record::Tag { cookie: 3, offset: 5 };
         [layout.as_bytes(), bytes].concat()
     }
@@ -257,7 +259,8 @@ mod tests {
         assert_eq!(data.link, Link::Tcp(Bases { send: 1, recv: 2 }));
         assert_eq!(data.actor.own, Some(Tag { cookie: SockCookie(3), offset: 5 }));
         assert_eq!(data.actor.birth, None);
-        assert!(data.blocking && !data.shed);
+        assert!(data.blocking && !data.shed && !data.turn_start);
+        assert_eq!(data.turn, 3);
     }
 
     #[test]

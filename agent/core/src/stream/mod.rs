@@ -29,6 +29,8 @@ pub struct Chunk<'a> {
     pub mark: &'a Mark,
     /// The first byte begins a turn of this direction.
     pub turn_start: bool,
+    /// Number of the direction's turn, from 1.
+    pub turn: u32,
 }
 
 /// One direction of a connection.
@@ -38,6 +40,8 @@ pub struct Stream {
     next: Option<u64>,
     /// When the last byte known to have moved did.
     time: BootNanos,
+    /// Number of the latest turn known to have begun; 0 before the first.
+    turn: u32,
     overlapped_bytes: u64,
 }
 
@@ -45,13 +49,16 @@ impl Stream {
     /// Takes a chunk and returns its pieces: the gap before it, its captured bytes, and what was not captured.
     ///
     /// A gap before the chunk carries the time of the last byte known before it, since the missing bytes moved at an
-    /// unknown time between the two, and an end must not be told later than it was. If the chunk itself begins a turn,
-    /// the gap is what only counts tell; if not, records were lost, and the first byte of a turn may be among them.
-    /// Where such a chunk is the first of all, at least one byte was missed, and a gap of one byte says so.
+    /// unknown time between the two, and an end must not be told later than it was. The turns' numbers tell whether
+    /// turns began in it: then records were lost. Where they did before the first chunk of all, at least one byte was
+    /// missed, and a gap of one byte says so.
     pub fn push<'a>(&mut self, chunk: &Chunk<'a>) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         let mut pieces = [None; 3];
         let end = chunk.offset.saturating_add(u64::from(chunk.len));
         let moved = end - chunk.offset;
+        let turn = chunk.turn.max(self.turn);
+        let turn_before = turn - u32::from(chunk.turn_start && turn > self.turn);
+        let lost = turn_before > self.turn;
         if moved > 0 {
             let (start, missed_since) = match self.next {
                 Some(next) => (next.max(chunk.offset).min(end), self.time),
@@ -59,16 +66,17 @@ impl Stream {
             };
             let next = match self.next {
                 Some(next) => next,
-                None if chunk.turn_start => chunk.offset,
-                None => chunk.offset.saturating_sub(1),
+                None if lost => chunk.offset.saturating_sub(1),
+                None => chunk.offset,
             };
             let repeated = start - chunk.offset;
             self.overlapped_bytes = self.overlapped_bytes.saturating_add(repeated);
             if repeated < moved {
-                pieces[0] = gap(next, start, missed_since, !chunk.turn_start);
-                let [bytes, rest] = content(chunk, start, end);
+                pieces[0] = gap(next, start, missed_since, turn_before, lost);
+                let [bytes, rest] = content(chunk, start, end, turn);
                 pieces[1] = bytes;
                 pieces[2] = rest;
+                self.turn = turn;
                 self.next = Some(end);
                 self.time = chunk.mark.time;
             }
@@ -80,7 +88,7 @@ impl Stream {
     ///
     /// Before any chunk it means that at least the byte before `end` was missed.
     pub fn reach(&mut self, end: u64, time: BootNanos) -> Option<Piece<'static>> {
-        let piece = gap(self.next.unwrap_or(end.saturating_sub(1)), end, time, false)?;
+        let piece = gap(self.next.unwrap_or(end.saturating_sub(1)), end, time, self.turn, false)?;
         self.next = Some(end);
         self.time = time;
         Some(piece)
@@ -92,22 +100,24 @@ impl Stream {
     }
 }
 
-fn gap(from: u64, to: u64, time: BootNanos, lost: bool) -> Option<Piece<'static>> {
-    (from < to).then(|| Piece { offset: from, time, turn_start: false, content: Content::Gap { len: to - from, lost } })
+fn gap(from: u64, to: u64, time: BootNanos, turn: u32, lost: bool) -> Option<Piece<'static>> {
+    let content = Content::Gap { len: to.saturating_sub(from), lost };
+    (from < to).then_some(Piece { offset: from, time, turn, turn_start: false, content })
 }
 
 /// The pieces of a chunk from `start` on: captured bytes, and the rest up to `end`.
-fn content<'a>(chunk: &Chunk<'a>, start: u64, end: u64) -> [Option<Piece<'a>>; 2] {
+fn content<'a>(chunk: &Chunk<'a>, start: u64, end: u64, turn: u32) -> [Option<Piece<'a>>; 2] {
     let captured = &chunk.bytes[..chunk.bytes.len().min((end - chunk.offset) as usize)];
     let bytes = captured.get((start - chunk.offset) as usize..).unwrap_or_default();
     let turn_start = chunk.turn_start && start == chunk.offset;
     let seen = (!bytes.is_empty()).then_some(Piece {
         offset: start,
         time: chunk.mark.time,
+        turn,
         turn_start,
         content: Content::Bytes { bytes, mark: chunk.mark },
     });
-    let rest = gap(start + bytes.len() as u64, end, chunk.mark.time, false)
+    let rest = gap(start + bytes.len() as u64, end, chunk.mark.time, turn, false)
         .map(|rest| Piece { turn_start: turn_start && seen.is_none(), ..rest });
     [seen, rest]
 }

@@ -33,6 +33,8 @@ pub struct Piece<'a> {
     pub time: BootNanos,
     /// Its first byte begins a turn of this direction.
     pub turn_start: bool,
+    /// Number of the turn its last byte is of.
+    pub turn: u32,
     /// What it holds.
     pub content: Content<'a>,
 }
@@ -51,7 +53,7 @@ pub enum Content<'a> {
     Gap {
         /// How many.
         len: u64,
-        /// Records of them were lost: turns may have begun in it unseen. Else they lie beyond the capture.
+        /// Records of them were lost, and turns began in it unseen. Else they lie in the turn before.
         lost: bool,
     },
 }
@@ -78,7 +80,7 @@ impl<'a> Piece<'a> {
         matches!(self.content, Content::Gap { .. })
     }
 
-    /// True if it holds no bytes because records were lost.
+    /// True if it holds no bytes and turns began in it.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self.content, Content::Gap { lost: true, .. })

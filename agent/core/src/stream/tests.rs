@@ -18,9 +18,15 @@ fn got(piece: Piece<'_>) -> Got {
     }
 }
 
-fn push(stream: &mut Stream, time: u64, offset: u64, len: u32, bytes: &[u8], turn: bool) -> Vec<Got> {
+fn push(stream: &mut Stream, time: u64, offset: u64, len: u32, bytes: &[u8], turn_start: bool) -> Vec<Got> {
+    let turn = stream.turn + u32::from(turn_start);
+    push_turn(stream, time, offset, len, bytes, (turn.max(1), turn_start))
+}
+
+/// A chunk of this turn, which begins it or not.
+fn push_turn(stream: &mut Stream, time: u64, offset: u64, len: u32, bytes: &[u8], turn: (u32, bool)) -> Vec<Got> {
     let mark = Mark { time: BootNanos(time), ..Mark::default() };
-    let chunk = Chunk { offset, len, bytes, mark: &mark, turn_start: turn };
+    let chunk = Chunk { offset, len, bytes, mark: &mark, turn_start: turn.1, turn: turn.0 };
     stream.push(&chunk).map(got).collect()
 }
 
@@ -76,7 +82,7 @@ fn more_bytes_than_moved_are_cut() {
 fn a_jump_is_a_gap_of_the_time_before_it() {
     let mut stream = at_100();
     let mark = Mark { time: BootNanos(9), ..Mark::default() };
-    let chunk = Chunk { offset: 150, len: 1, bytes: b"x", mark: &mark, turn_start: true };
+    let chunk = Chunk { offset: 150, len: 1, bytes: b"x", mark: &mark, turn_start: true, turn: 2 };
     let pieces: Vec<_> = stream.push(&chunk).collect();
     assert_eq!((pieces[0].len(), pieces[0].is_lost()), (50, false));
     assert_eq!((pieces[0].time, pieces[0].turn_start), (BootNanos(7), false));
@@ -84,9 +90,28 @@ fn a_jump_is_a_gap_of_the_time_before_it() {
 }
 
 #[test]
-fn a_jump_inside_a_turn_is_a_loss() {
-    let pieces = more(&mut at_100(), 150, b"x");
-    assert_eq!(pieces, [Got::Lost(100, 50), bytes(150, b"x")]);
+fn a_jump_is_a_loss_if_turns_began_in_it() {
+    let jump = |turn| push_turn(&mut at_100(), 8, 150, 1, b"x", turn);
+    let begins = Got::Bytes(150, b"x".to_vec(), true);
+    assert_eq!(jump((1, false)), [Got::Gap(100, 50, false), bytes(150, b"x")]);
+    assert_eq!(jump((2, false)), [Got::Lost(100, 50), bytes(150, b"x")]);
+    assert_eq!(jump((3, true)), [Got::Lost(100, 50), begins]);
+    let begins = Got::Bytes(50, b"x".to_vec(), true);
+    assert_eq!(push_turn(&mut Stream::default(), 8, 50, 1, b"x", (2, true)), [Got::Lost(49, 1), begins]);
+}
+
+#[test]
+fn pieces_are_of_the_turn_of_their_last_byte() {
+    let mut stream = at_100();
+    let mark = Mark::default();
+    let mut turns = |offset, turn_start, turn| {
+        let chunk = Chunk { offset, len: 9, bytes: b"x", mark: &mark, turn_start, turn };
+        stream.push(&chunk).map(|piece| piece.turn).collect::<Vec<_>>()
+    };
+    assert_eq!(turns(110, true, 4), [3, 4, 4]);
+    assert_eq!(turns(130, false, 6), [6, 6, 6]);
+    assert_eq!(turns(132, true, 2), [6], "a late record of an earlier turn");
+    assert_eq!(stream.reach(900, BootNanos(9)).map(|piece| piece.turn), Some(6));
 }
 
 #[test]

@@ -41,6 +41,7 @@ struct Socket {
     connect: Option<Connect>,
     moved: [u64; 2],
     turn: [u64; 2],
+    turns: [u32; 2],
     last: Option<Direction>,
     agent: bool,
     old: bool,
@@ -304,9 +305,11 @@ impl World {
         if turn_start {
             socket.policy = policy;
             socket.turn[index] = offset;
+            socket.turns[index] += 1;
             socket.last = Some(direction);
         }
         let tag = Tag { cookie, offset: socket.turn[index] };
+        let turn = socket.turns[index];
         let carried = self.threads.entry(by).or_default();
         if direction == Direction::Recv {
             carried.turn = Some(tag);
@@ -363,6 +366,7 @@ impl World {
             blocking,
             shed: false,
             turn_start,
+            turn,
             stale: false,
             link,
         };

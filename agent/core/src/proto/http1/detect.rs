@@ -5,6 +5,7 @@
 //! like an answer (see [`Witness`]).
 
 use super::head::{Grown, Head, Kind};
+use super::turns::{Order, Turns};
 use super::witness::Witness;
 use crate::decode::Direction;
 use crate::limits::{HTTP1_DETECT_TURNS_MAX, HTTP1_HEAD_BYTES_MAX};
@@ -19,6 +20,7 @@ pub(super) struct Detector {
     received: Witness,
     /// Directions that moved bytes.
     moved: [bool; 2],
+    order: Order,
     candidate: Option<Candidate>,
     turns: u32,
 }
@@ -28,6 +30,7 @@ pub(super) struct Detector {
 struct Candidate {
     direction: Direction,
     head: Head,
+    turn: u32,
     /// It is the connection's first turn.
     first: bool,
 }
@@ -55,6 +58,8 @@ pub(super) struct Opening {
     pub(super) first: bool,
     /// What the other direction told.
     pub(super) witness: Witness,
+    /// Which turns were seen; the head's is the latest of its direction.
+    pub(super) turns: Turns,
 }
 
 impl Detector {
@@ -65,6 +70,7 @@ impl Detector {
             sent: Witness::default(),
             received: Witness::default(),
             moved: [false; 2],
+            order: Order::unknown(),
             candidate: None,
             turns: 0,
         }
@@ -74,12 +80,18 @@ impl Detector {
     pub(super) fn see(&mut self, direction: Direction, piece: &mut Piece<'_>) -> Found {
         let after_other = self.moved[direction.opposite() as usize];
         let other = self.witness(direction.opposite());
-        let answered = piece.turn_start && other.take().lets_request_begin();
+        let told = piece.turn_start && other.take().lets_request_begin();
         let witness = self.witness(direction);
         witness.see(piece, after_other);
         let may_ask = !witness.has_answered();
         self.moved[direction as usize] = true;
-        let first = std::mem::take(&mut self.fresh);
+        let first = std::mem::take(&mut self.fresh) && piece.turn_start && piece.turn == 1;
+        if first {
+            self.order.begins_with(direction);
+        }
+        if !piece.is_lost() {
+            self.order.see(direction, piece.turn);
+        }
         let cut_short =
             |candidate: &mut Candidate| candidate.direction != direction || piece.is_gap() || piece.turn_start;
         self.candidate.take_if(cut_short);
@@ -88,9 +100,10 @@ impl Detector {
         }
         if piece.turn_start {
             self.turns += 1;
+            let answered = told && !self.order.may_miss_before(direction, piece.turn);
             if may_ask && (first || answered) {
                 let head = Head::new(Kind::Request);
-                self.candidate = Some(Candidate { direction, head, first });
+                self.candidate = Some(Candidate { direction, head, turn: piece.turn, first });
             }
         }
         self.try_candidate(piece)
@@ -106,6 +119,7 @@ impl Detector {
                         head: candidate.head,
                         first: candidate.first,
                         witness: *self.witness(candidate.direction.opposite()),
+                        turns: Turns::first(self.order, candidate.direction, candidate.turn),
                     }));
                 }
                 // A server may answer before it was asked (408, 503).

@@ -82,6 +82,7 @@ impl Http1 {
             bytes: if data.shed { &[] } else { &data.bytes },
             mark: &mark,
             turn_start: data.turn_start,
+            turn: data.turn,
         };
         for piece in self.stream(data.direction).push(&chunk) {
             // A gap before the chunk is not the shed turn's.

@@ -1,6 +1,7 @@
 //! An exchange between its request's head and its end.
 
 use super::requests::Asked;
+use super::turns::Turn;
 use crate::ids::BootNanos;
 use crate::proto::exchange::{End, HalfKey, Outcome};
 use crate::stream::Piece;
@@ -22,7 +23,7 @@ pub(super) struct Open {
     pub(super) key: HalfKey,
     pub(super) method: Method,
     /// Turn of the request's latest byte.
-    pub(super) turn: u32,
+    pub(super) turn: Turn,
     pub(super) request_end: u64,
     pub(super) request_body_bytes: Option<u64>,
     /// Bytes moved that answer it, interim responses aside.
@@ -38,7 +39,7 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(key: HalfKey, asked: &Asked, turn: u32) -> Self {
+    pub(super) fn new(key: HalfKey, asked: &Asked, turn: Turn) -> Self {
         Self {
             key,
             method: match asked.head.method.as_str() {

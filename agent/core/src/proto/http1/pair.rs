@@ -12,7 +12,7 @@ use super::open::{Method, Open};
 use super::parse::Framing;
 use super::requests::{self, Asked, Requests};
 use super::responses::{self, Answered, Responses, Rest};
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use super::types::Losses;
 use super::witness::Witness;
 use crate::decode::Closing;
@@ -33,6 +33,8 @@ pub(super) struct Dialogue {
     /// Watches the response direction.
     witness: Witness,
     turns: Turns,
+    /// Latest turn of the request direction that went on with a body: an answer or an interim response came before it.
+    resumed: Turn,
     /// In this turn a lost request direction may find its place again.
     may_begin: bool,
     /// The request whose body goes on.
@@ -67,7 +69,8 @@ impl Dialogue {
             responses: if opening.first { Responses::in_place() } else { Responses::lost() },
             open: VecDeque::new(),
             witness: opening.witness,
-            turns: Turns::first(),
+            turns: opening.turns,
+            resumed: 0,
             may_begin: false,
             current: None,
             asked: false,
@@ -95,7 +98,9 @@ impl Dialogue {
     /// Takes a piece of the request direction; `shed` if it is of a turn the kernel half shed.
     pub(super) fn request_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
         if piece.turn_start {
-            self.begin_request_turn(out);
+            self.begin_request_turn(piece.turn, out);
+        } else if !piece.is_lost() {
+            self.turns.ask(piece.turn);
         }
         if shed {
             self.losses.shed_turns += u64::from(piece.turn_start);
@@ -104,6 +109,7 @@ impl Dialogue {
             }
         }
         while !piece.is_empty() && !self.tunnel {
+            let begins = piece.turn_start || piece.is_lost();
             let (before, in_body, in_head) = (piece.offset, self.requests.is_in_body(), self.requests.is_in_head());
             let said = self.requests.step(&mut piece, self.may_begin);
             let moved = piece.offset - before;
@@ -112,11 +118,18 @@ impl Dialogue {
             if in_body || goes_on {
                 self.note_current(&piece, moved, in_body);
             }
+            if in_body && begins {
+                self.resumed = piece.turn.into();
+            }
             let followed = in_body && !matches!(said, Some(requests::Said::BodyLost));
             let flow = said.map_or(Flow::Continue, |said| self.on_request(said, &piece, moved, out));
-            if piece.is_lost() && !followed {
-                self.turns.ask_unseen();
-                self.begin_request(out);
+            if piece.is_lost() {
+                // What ended in the gap was asked before the turns that began in it.
+                let missed = self.turns.ask_unseen(piece.turn);
+                self.miss_answer_turn(missed, out);
+                if !followed {
+                    self.begin_request(out);
+                }
             }
             if flow != Flow::Continue {
                 return flow;
@@ -129,19 +142,14 @@ impl Dialogue {
     pub(super) fn response_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
         self.witness.see(&piece, true);
         if piece.turn_start {
-            let told = self.turns.answer();
-            if !self.responses.is_in_place() {
-                self.answer_latest_turn(told, out);
-            }
+            let told = self.turns.answer(piece.turn);
+            self.answer_turn(told, out);
+        } else if !piece.is_lost() {
+            self.turns.hear(piece.turn);
         }
         while !piece.is_empty() && !self.tunnel {
-            if !self.responses.is_in_body() {
-                if shed {
-                    self.void_all(out);
-                }
-                if piece.is_lost() {
-                    self.turns.answer_unseen();
-                }
+            if shed && !self.responses.is_in_body() {
+                self.void_all(out);
             }
             if self.open.is_empty()
                 && !piece.is_gap()
@@ -153,6 +161,7 @@ impl Dialogue {
                 }
             }
             let Some(open) = self.open.front_mut() else {
+                self.note_unseen_answers(&piece, out);
                 self.losses.unasked_responses += u64::from(piece.turn_start && !shed);
                 self.responses.give_up();
                 break;
@@ -160,11 +169,12 @@ impl Dialogue {
             let before = piece.offset;
             let limit = HTTP1_HEADS_BYTES_MAX - self.requests.held();
             let said = self.responses.step(&mut piece, limit);
-            open.note_response(&piece, piece.offset - before, self.turns.is_answered());
+            open.note_response(&piece, piece.offset - before, self.turns.is_answered(open.turn));
             let flow = said.map_or(Flow::Continue, |said| self.on_response(said, &piece, out));
             if flow != Flow::Continue {
                 return flow;
             }
+            self.note_unseen_answers(&piece, out);
         }
         self.flow()
     }
@@ -201,30 +211,49 @@ impl Dialogue {
     }
 
     /// A turn of the request direction begins.
-    fn begin_request_turn(&mut self, out: &mut Vec<Update>) {
-        // Without a turn of the other direction before it, that turn was lost. It was an interim response at most where
-        // a body goes on, else an answer.
-        let missed = !self.turns.ask() && self.responses.miss_turn();
+    fn begin_request_turn(&mut self, turn: u32, out: &mut Vec<Update>) {
+        let missed = self.turns.ask(turn);
+        self.miss_answer_turn(missed, out);
+        let connecting = self.open.iter().any(|open| open.method == Method::Connect);
+        // What was seen of an earlier turn says nothing of one that vanished.
+        self.may_begin = self.witness.take().lets_request_begin() && !missed && !connecting;
+    }
+
+    /// A turn of the request direction began. If the one of the other direction before it was `missed`, that was an
+    /// interim response at most where a body goes on, else an answer.
+    fn miss_answer_turn(&mut self, missed: bool, out: &mut Vec<Update>) {
+        let missed = missed && self.responses.miss_turn();
         self.losses.unseen_heads += u64::from(missed);
         if missed && !self.requests.is_in_body() {
             self.begin_request(out);
         }
-        let connecting = self.open.iter().any(|open| open.method == Method::Connect);
-        self.may_begin = self.witness.take().lets_request_begin() && !connecting;
     }
 
-    /// A turn of the response direction begins that lost its place: it answers the latest turn of the other one, `told`
-    /// or not, and nothing before it.
-    fn answer_latest_turn(&mut self, told: bool, out: &mut Vec<Update>) {
-        if !told {
-            self.losses.unseen_heads += 1;
+    /// A turn of the response direction begins. If that lost its place, it answers the latest turn of the other one,
+    /// `told` or not, and nothing before it.
+    fn answer_turn(&mut self, told: bool, out: &mut Vec<Update>) {
+        self.losses.unseen_heads += u64::from(!told);
+        if !told && self.requests.drop_head() {
             // An unfinished head is of a turn before.
-            self.requests.drop_head();
-            self.turns.ask_unseen();
-            self.turns.answer_unseen();
+            self.current = None;
+        }
+        if self.responses.is_in_place() {
+            return;
         }
         self.turns.begin_request();
         self.end_earlier_turns(out);
+        if self.resumed == self.turns.asked() {
+            // What came before the rest of the body may have been the answer, and this one be the next request's.
+            self.requests.drop_head();
+            self.void_all(out);
+        }
+    }
+
+    /// Turns of the response direction that began in a gap tell of turns of the other one, too.
+    fn note_unseen_answers(&mut self, piece: &Piece<'_>, out: &mut Vec<Update>) {
+        if piece.is_lost() && !self.turns.answer_unseen(piece.turn) {
+            self.answer_turn(false, out);
+        }
     }
 
     /// A request begins in this turn, seen or not.
@@ -306,14 +335,11 @@ impl Dialogue {
             }
             Said::BodyLost => {
                 self.losses.lost_framings += 1;
-                if piece.is_lost() {
-                    self.turns.answer_unseen();
-                }
                 self.end_earlier_turns(out);
             }
             Said::Unseen => {
                 self.losses.unseen_heads += 1;
-                self.miss_answer(out);
+                self.end_earlier_turns(out);
             }
             Said::NoHead => self.end_earlier_turns(out),
             // The first answer is none of HTTP: then neither was the question, whatever it looked like.
@@ -339,7 +365,7 @@ impl Dialogue {
         if interim {
             open.answered = false;
             if cut {
-                self.miss_answer(out);
+                self.end_earlier_turns(out);
             } else {
                 self.responses.expect_head();
             }
@@ -396,14 +422,6 @@ impl Dialogue {
                 self.end_earlier_turns(out);
             }
         }
-    }
-
-    /// An answer may lie in a gap. If it is the latest turn's, the turn that answers has begun there, if not before.
-    fn miss_answer(&mut self, out: &mut Vec<Update>) {
-        if self.open.front().is_none_or(|open| open.turn == self.turns.asked()) {
-            self.turns.answer_unseen();
-        }
-        self.end_earlier_turns(out);
     }
 
     /// Ends exchanges of turns before the latest request's, if the response direction does not know its place: the

@@ -16,7 +16,7 @@ pub(super) enum Evidence {
     Interim,
     /// It began, and not with a status line.
     Foreign,
-    /// Bytes whose beginning was not seen.
+    /// Bytes of which too little was seen: they may be interim responses only.
     Bytes,
     /// A final response.
     Final,
@@ -25,7 +25,7 @@ pub(super) enum Evidence {
 impl Evidence {
     /// True if the other direction's next turn may begin with a request.
     pub(super) const fn lets_request_begin(self) -> bool {
-        matches!(self, Self::Bytes | Self::Final)
+        matches!(self, Self::Final)
     }
 }
 
@@ -74,7 +74,12 @@ impl Witness {
             self.after_other = after_other;
         }
         match piece.content {
-            Content::Gap { .. } => self.miss(),
+            // What was seen was an earlier turn's.
+            Content::Gap { lost: true, .. } => {
+                self.evidence = Evidence::Bytes;
+                self.reading = Reading::Done;
+            }
+            Content::Gap { lost: false, .. } => self.miss(),
             Content::Bytes { bytes, .. } => {
                 if self.evidence == Evidence::None && matches!(self.reading, Reading::Done) {
                     self.evidence = Evidence::Bytes;

@@ -85,11 +85,13 @@ fn a_response_cut_inside_its_status_line_is_complete_without_a_status() {
 }
 
 #[test]
-fn a_cut_head_of_an_interim_response_leaves_the_final_one_to_its_turn() {
+fn a_cut_head_of_an_interim_response_may_hide_the_answer_to_a_body_that_goes_on() {
     let mut talk = Talk::server_end();
     talk.client(ask("POST /p", "Content-Length: 3\r\n")).server_cut(b"HTTP/1.1 103 Hints\r\nLink: ", 2000);
     talk.client(b"abc").server(OK);
-    assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40"]);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "void @0 t30"]);
+    talk.client(GET).server(OK);
+    assert_eq!(talk.told(), ["GET /a @51 t50", "200 @51 t60", "complete @51 t60"]);
 }
 
 #[test]
@@ -268,13 +270,12 @@ fn repeated_records_tell_nothing_twice() {
 }
 
 #[test]
-fn a_shed_turn_tells_nothing_and_the_next_one_is_whole() {
+fn a_shed_turn_tells_nothing_and_what_follows_is_read_behind_the_next_answer() {
     let mut talk = Talk::server_end();
-    talk.client(GET).server(OK).shed(Side::Client, 500).shed(Side::Server, 900).client(GET).server(OK);
-    assert_eq!(
-        talk.told(),
-        ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /a @528 t50", "200 @528 t60", "complete @528 t60",]
-    );
+    talk.client(GET).server(OK).shed(Side::Client, 500).lost(Side::Server, 900).client(GET).server(OK);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20"]);
+    talk.client(GET).server(OK);
+    assert_eq!(talk.told(), ["GET /a @556 t70", "200 @556 t80", "complete @556 t80"]);
     assert_eq!(talk.http.take_losses().shed_turns, 1);
 }
 
@@ -297,8 +298,8 @@ fn a_shed_turn_ends_what_the_turn_before_left_open() {
 fn a_response_in_flight_when_a_turn_is_shed_is_counted_to_its_end() {
     let mut talk = Talk::client_end();
     talk.client(GET).server_cut(answer(200, "Content-Length: 900\r\n"), 100).lost(Side::Server, 800);
-    talk.shed(Side::Client, 500).shed(Side::Server, 40).client(GET);
-    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /a @528 t60"]);
+    talk.shed(Side::Client, 500).lost(Side::Server, 40).client(GET).server(OK).client(GET);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20", "GET /a @556 t80"]);
 }
 
 #[test]
@@ -346,4 +347,52 @@ fn an_unfinished_head_takes_no_answer_to_a_turn_that_was_lost() {
     talk.server(b"rest").lost(Side::Client, 28).server(answer(404, "Content-Length: 0\r\n"));
     talk.closing(Closing::Closed);
     assert_eq!(talk.told()[3..], ["GET /b @28 t30", "void @28 t60"]);
+}
+
+#[test]
+fn two_turns_that_vanish_side_by_side_leave_the_next_answer_to_nobody() {
+    // The answer to /a and the request /b leave no record.
+    let mut talk = Talk::server_end();
+    talk.client(GET).server(OK).client(GET).lost(Side::Server, 41).lost(Side::Client, 28);
+    talk.server(answer(404, "Content-Length: 0\r\n"));
+    assert_eq!(talk.told()[3..], ["GET /a @28 t30", "void @28 t30"]);
+    // What was asked in between is not known, so that the next answer has to be seen first.
+    talk.client(ask("GET /c", "")).server(OK).client(ask("GET /d", "")).server(OK);
+    assert_eq!(
+        talk.told(),
+        ["GET /c @84 t70", "200 @84 t80", "complete @84 t80", "GET /d @112 t90", "200 @112 t100", "complete @112 t100"]
+    );
+}
+
+#[test]
+fn a_lost_first_answer_of_a_connection_is_noticed_by_the_number_of_the_next() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).lost(Side::Server, 41).lost(Side::Client, 28).server(answer(404, "Content-Length: 0\r\n"));
+    assert_eq!(talk.told(), ["GET /a @0 t10", "void @0 t40"]);
+}
+
+#[test]
+fn a_body_that_goes_on_behind_turns_that_vanished_is_no_request() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).server(OK).lost(Side::Client, 60).lost(Side::Server, 25).client(GET).server(OK);
+    assert_eq!(talk.told().len(), 3);
+    talk.client(ask("GET /n", ""));
+    assert_eq!(talk.told(), ["GET /n @116 t70"]);
+}
+
+#[test]
+fn an_answer_behind_a_vanished_one_to_a_body_that_goes_on_is_given_to_nobody() {
+    // What vanished was `100 Continue`, or the answer; then this is the pipelined request's.
+    let mut talk = Talk::server_end();
+    talk.client(ask("POST /p", "Content-Length: 3\r\n")).lost(Side::Server, 25);
+    talk.client([b"abc", GET].concat()).server(OK);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "GET /a @51 t30", "void @0 t40", "void @51 t30"]);
+}
+
+#[test]
+fn a_loss_inside_a_turn_is_no_lost_turn() {
+    let mut talk = Talk::server_end();
+    talk.client(ask("POST /p", "Content-Length: 9\r\n")).lost(Side::Client, 8).client(b"x").server(OK);
+    assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40"]);
+    assert_eq!(talk.http.take_losses(), Losses::default());
 }

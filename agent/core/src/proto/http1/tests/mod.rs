@@ -33,6 +33,7 @@ struct Talk {
     http: Http1,
     role: Role,
     next: [u64; 2],
+    turns: [u32; 2],
     last: Option<Side>,
     time: u64,
     updates: Vec<Update>,
@@ -40,7 +41,15 @@ struct Talk {
 
 impl Talk {
     fn new(role: Role, old: bool) -> Self {
-        Self { http: Http1::new(COOKIE, old), role, next: BASES, last: None, time: 0, updates: Vec::new() }
+        Self {
+            http: Http1::new(COOKIE, old),
+            role,
+            next: BASES,
+            turns: [0; 2],
+            last: None,
+            time: 0,
+            updates: Vec::new(),
+        }
     }
 
     /// A new connection, seen at its server.
@@ -98,9 +107,15 @@ impl Talk {
     /// A record that was lost, or a count that comes late.
     fn lost(&mut self, side: Side, len: u64) -> &mut Self {
         self.time += 10;
-        self.next[side as usize] += len;
-        self.last = Some(side);
+        self.moved(side, len);
         self
+    }
+
+    /// Bytes moved, as the kernel half notes it.
+    fn moved(&mut self, side: Side, len: u64) {
+        self.next[side as usize] += len;
+        self.turns[side as usize] += u32::from(self.last != Some(side));
+        self.last = Some(side);
     }
 
     fn closing(&mut self, what: Closing) -> &mut Self {
@@ -114,8 +129,7 @@ impl Talk {
         let mut data = self.record(side, bytes);
         data.len += gap;
         data.shed = shed;
-        self.next[side as usize] += u64::from(data.len);
-        self.last = Some(side);
+        self.moved(side, u64::from(data.len));
         self.http.data(&data, &mut self.updates);
         self
     }
@@ -135,6 +149,7 @@ impl Talk {
             blocking: true,
             shed: false,
             turn_start: self.last != Some(side),
+            turn: self.turns[side as usize] + u32::from(self.last != Some(side)),
             stale: false,
             link: Link::None,
         }
