@@ -126,7 +126,7 @@ impl Detector {
                 Grown::Refused if candidate.first && !candidate.head.resembles_status_line() => {
                     return Found::Foreign;
                 }
-                Grown::Refused => {}
+                Grown::Refused | Grown::Endless => {}
             }
         }
         if self.candidate.is_none() && self.turns >= HTTP1_DETECT_TURNS_MAX {

@@ -32,6 +32,8 @@ pub(super) enum Grown {
     Full,
     /// It has no valid start line, and never will.
     Refused,
+    /// Its start line did not end within its limit.
+    Endless,
 }
 
 /// A head as far as it was seen.
@@ -128,7 +130,11 @@ impl Head {
             }
             return Grown::Refused;
         }
-        if self.bytes.len() < limit && may_be_line(&self.bytes) { Grown::More } else { Grown::Refused }
+        match (may_be_line(&self.bytes), self.bytes.len() < limit) {
+            (true, true) => Grown::More,
+            (true, false) => Grown::Endless,
+            (false, _) => Grown::Refused,
+        }
     }
 
     fn grow_fields(&mut self, piece: &mut Piece<'_>, limit: usize, line: usize) -> Grown {

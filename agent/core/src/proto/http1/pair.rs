@@ -162,7 +162,8 @@ impl Dialogue {
             }
             let Some(open) = self.open.front_mut() else {
                 self.note_unseen_answers(&piece, out);
-                self.losses.unasked_responses += u64::from(piece.turn_start && !shed);
+                let begins = piece.turn_start || (self.responses.is_in_place() && !piece.is_gap());
+                self.losses.unasked_responses += u64::from(begins && !shed);
                 self.responses.give_up();
                 break;
             };

@@ -43,7 +43,7 @@ pub(super) struct ResponseHead {
 pub(super) fn is_request_line(line: &[u8]) -> bool {
     let mut request = httparse::Request::new(&mut []);
     // The line is whole and valid if the parser went on to the fields and missed them.
-    if request.parse(line) != Ok(Status::Partial) || request.version.is_none() {
+    if reader().parse_request(&mut request, line) != Ok(Status::Partial) || request.version.is_none() {
         return false;
     }
     let (Some(method), Some(target)) = (request.method, request.path) else {
@@ -82,14 +82,10 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
     if !all_lines_are_fields(head) {
         return None;
     }
+    let head = &unfolded(head);
     let mut slots = slots(head);
     let mut request = httparse::Request::new(&mut slots);
-    ParserConfig::default()
-        .ignore_invalid_headers_in_requests(true)
-        .parse_request(&mut request, head)
-        .ok()?
-        .is_complete()
-        .then_some(())?;
+    reader().parse_request(&mut request, head).ok()?.is_complete().then_some(())?;
     let fields: &[Header<'_>] = request.headers;
     Some(RequestHead {
         method: request.method?.to_owned(),
@@ -104,18 +100,48 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
 
 /// Parses a response's head that ends with its empty line.
 pub(super) fn response(head: &[u8]) -> Option<ResponseHead> {
+    let head = &unfolded(head);
     let mut slots = slots(head);
     let mut response = httparse::Response::new(&mut slots);
-    let parsed = ParserConfig::default()
-        .ignore_invalid_headers_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        .parse_response(&mut response, head);
+    let parsed = reader().parse_response(&mut response, head);
     let whole = parsed.is_ok_and(|status| status.is_complete());
     Some(ResponseHead {
         status: response.code.filter(|code| *code >= 100)?,
         framing: if whole { framing(response.headers) } else { Framing::Invalid },
     })
+}
+
+/// Reads what is read in the field. Words of a request line may have several spaces between them (RFC 9112, section 3).
+/// Space before a request field's colon makes it no field (section 5.1), but it is taken off a response's.
+fn reader() -> ParserConfig {
+    let mut config = ParserConfig::default();
+    config
+        .allow_multiple_spaces_in_request_line_delimiters(true)
+        .ignore_invalid_headers_in_requests(true)
+        .ignore_invalid_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true);
+    config
+}
+
+/// A head whose folded fields are one line each, with spaces in place of the fold (RFC 9112, section 5.2): a value is
+/// never taken for whole by its first line. Lines that begin with space right behind the start line belong to no field.
+fn unfolded(head: &[u8]) -> Vec<u8> {
+    let mut head = head.to_vec();
+    let fields = head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| end + 1);
+    let mut in_field = false;
+    let mut line = fields;
+    while let Some(length) = head[line..].iter().position(|byte| *byte == b'\n') {
+        let fold = matches!(head[line], b' ' | b'\t');
+        if fold && in_field {
+            head[line - 1] = b' ';
+            if head[line - 2] == b'\r' {
+                head[line - 2] = b' ';
+            }
+        }
+        in_field |= !fold;
+        line += length + 1;
+    }
+    head
 }
 
 /// RFC 9110, section 5.6.2.

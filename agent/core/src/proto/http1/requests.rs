@@ -117,6 +117,10 @@ impl Requests {
                     Grown::Line => Some(Said::Line),
                     Grown::Whole => Some(self.whole_head(piece)),
                     Grown::Full => self.cut_head(),
+                    Grown::Endless => {
+                        self.lose(piece);
+                        Some(Said::Unseen)
+                    }
                     Grown::Refused => {
                         self.lose(piece);
                         Some(Said::Malformed)

@@ -167,7 +167,7 @@ impl Responses {
                     Grown::More | Grown::Line => None,
                     Grown::Whole => Some(self.head(false)),
                     Grown::Full => self.cut_head(),
-                    Grown::Refused => Some(self.refuse(piece)),
+                    Grown::Refused | Grown::Endless => Some(self.refuse(piece)),
                 },
             };
             if said.is_some() {

@@ -109,3 +109,70 @@ fn a_failure_after_a_whole_answer_changes_nothing() {
     talk.server(OK).closing(Closing::Error(104));
     assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20"]);
 }
+
+#[test]
+fn each_end_tells_its_own_truth_of_one_connection() {
+    // The server wrote all of its answer and closed; the client was reset before it had read the half of it.
+    let page = [answer(200, "Content-Length: 6\r\n"), b"abcdef".to_vec()].concat();
+    let mut server = asked(Talk::server_end());
+    server.server(&page).closing(Closing::Closed);
+    assert_eq!(server.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20"]);
+    let mut client = asked(Talk::client_end());
+    client.server(&page[..page.len() - 3]).closing(Closing::Error(104));
+    assert_eq!(client.told(), ["GET /a @0 t10", "200 @0 t20", "error 104 @0 t30"]);
+    // The client gave up waiting; the server never answered, and failed to write.
+    let mut client = asked(Talk::client_end());
+    client.closing(Closing::SendFin).closing(Closing::Closed);
+    assert_eq!(client.told(), ["GET /a @0 t10", "closed @0 t30"]);
+    let mut server = asked(Talk::server_end());
+    server.closing(Closing::RecvEof).closing(Closing::Error(32));
+    assert_eq!(server.told(), ["GET /a @0 t10", "error 32 @0 t30"]);
+}
+
+/// Plays a dialogue up to a byte, then ends the connection; returns what is told of its end.
+fn cut_at(role: Role, place: usize, whats: &[Closing]) -> Vec<String> {
+    let post = [ask("POST /p", "Content-Length: 3\r\n"), b"abc".to_vec()].concat();
+    let page = [answer(200, "Transfer-Encoding: chunked\r\n"), b"2\r\nok\r\n0\r\n\r\n".to_vec()].concat();
+    let mut talk = Talk::new(role, false);
+    talk.client(&post[..place.min(post.len())]);
+    if place > post.len() {
+        talk.server(&page[..place - post.len()]);
+    }
+    for what in whats {
+        talk.closing(*what);
+    }
+    assert_eq!(talk.http.open_exchanges(), 0, "{place}");
+    talk.told()
+}
+
+#[test]
+fn an_end_at_any_byte_is_told_as_it_was() {
+    let head = ask("POST /p", "Content-Length: 3\r\n").len();
+    let request = head + 3;
+    let answer_head = answer(200, "Transfer-Encoding: chunked\r\n").len();
+    let status_line = b"HTTP/1.1 200 Reason\r\n".len();
+    let whole = request + answer_head + b"2\r\nok\r\n0\r\n\r\n".len();
+    for role in [Role::Client, Role::Server] {
+        for (what, word) in [
+            (Closing::Error(104), "error 104"),
+            (Closing::Error(110), "error 110"),
+            (Closing::Error(32), "error 32"),
+            (Closing::Closed, "closed"),
+            (if role == Role::Client { Closing::RecvEof } else { Closing::SendFin }, "closed"),
+        ] {
+            for place in 1..=whole {
+                let told = cut_at(role, place, &[what, Closing::Closed]);
+                let asked = "POST /p @0 t10";
+                let expected = match place {
+                    _ if place < head => Vec::new(),
+                    _ if place <= request => vec![asked.to_owned(), format!("{word} @0 t20")],
+                    // A status is told once its line is whole; a chunked body ends with its last byte.
+                    _ if place < request + status_line => vec![asked.to_owned(), format!("{word} @0 t30")],
+                    _ if place < whole => vec![asked.to_owned(), "200 @0 t20".to_owned(), format!("{word} @0 t30")],
+                    _ => vec![asked.to_owned(), "200 @0 t20".to_owned(), "complete @0 t20".to_owned()],
+                };
+                assert_eq!(told, expected, "{role:?} {what:?} at {place}");
+            }
+        }
+    }
+}

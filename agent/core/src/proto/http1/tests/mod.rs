@@ -5,12 +5,15 @@
 //! `complete @0 t20`: offsets count from the first byte of the request direction.
 
 mod closing;
+mod context;
 mod detect;
 mod gaps;
 mod late;
+mod lines;
 mod properties;
 mod requests;
 mod responses;
+mod upgrades;
 
 use super::*;
 use crate::decode::{Actor, Link};
