@@ -17,9 +17,18 @@ pub(crate) fn cargo() -> Command {
     if let Ok(path) = std::env::join_paths(std::env::split_paths(&path).chain([bin])) {
         cargo.env("PATH", path);
     }
-    // What cargo told this program about its own package must not reach another build.
-    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
+    // What cargo told this program about its own package: build scripts that watch these variables (ring's does) would
+    // run again whenever a build is started from here and not from a shell, and everything above them be built again.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_package(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
     cargo
+}
+
+fn is_of_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
 }
 
 /// Where `cargo install` puts programs.
@@ -109,6 +118,18 @@ mod tests {
             .env("PATH", "/bin")
             .env_remove("HOME");
         assert_eq!(line(&command), "DEBIAN_FRONTEND=noninteractive apt-get install 'a b'");
+    }
+
+    #[test]
+    fn a_build_started_from_here_is_like_one_from_a_shell() {
+        assert!(is_of_package("CARGO_PKG_VERSION_MAJOR") && is_of_package("CARGO_MANIFEST_DIR"));
+        assert!(
+            !is_of_package("CARGO_TARGET_DIR") && !is_of_package("CARGO_HOME") && !is_of_package("CARGO_NET_OFFLINE")
+        );
+        let cargo = cargo();
+        let removed: Vec<_> = cargo.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        // `cargo test` tells this test program of its package too.
+        assert!(removed.iter().any(|name| *name == "CARGO_PKG_NAME"), "{removed:?}");
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Drop for NoServices {
     }
 }
 
-/// Local addresses of the listening TCP sockets of this network namespace, as the kernel prints them (hexadecimal).
+/// Local addresses and ports of the listening TCP sockets of this network namespace, as the kernel prints them: both in
+/// hexadecimal, the address in the machine's byte order.
 pub(super) fn listening() -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
