@@ -59,6 +59,9 @@ pub const PEER_SKEW_NS: u64 = 50_000_000;
 /// later bytes belong to no connection. Tests reach it with fewer.
 pub const CONNECTIONS_MAX: usize = if cfg!(test) { 512 } else { 65_536 };
 
+/// Connections of the agent itself whose other ends are left out: beyond it the oldest are forgotten, which have closed.
+pub const AGENT_CONNECTIONS_MAX: usize = 256;
+
 /// Turn starts remembered per connection: one more than the exchanges whose turn may still be asked for.
 pub const TURNS_MAX: usize = 64;
 

@@ -54,6 +54,9 @@ impl Causes {
         if let Some(peer) = peer
             && let Some(caller) = self.decide(peer, moment)?
         {
+            if let Some(half) = self.halves.get_mut(half.request.key) {
+                half.met = Some(peer);
+            }
             return Ok(self.child(half, &caller, Evidence::Peer, Confidence::Exact));
         }
         Ok(match half.request.context.parent {
@@ -131,23 +134,27 @@ impl Causes {
         }
     }
 
-    /// The client half on the socket at the other end: the only one open then, whatever the two ends counted before
-    /// the agent came; with several (pipelining) the one of the same offset.
+    /// The client half on the socket at the other end. Both ends count from their first sight of the connection: what
+    /// lies between the two counts is the same for all exchanges, and mostly nothing. Until it is known, the client half
+    /// is the only one that was open then.
     fn unix_client(&self, half: &Half, peer: SockCookie) -> Option<HalfKey> {
         let open = |client: &&Half| {
             let starts_before = client.start().0.saturating_sub(PEER_SKEW_NS) <= half.start().0;
             let ends_after = client.end.is_none_or(|end| half.start() <= end.time);
             client.request.role == Role::Client && starts_before && ends_after
         };
-        let mut candidates = self.halves.of_socket(peer).filter(open).map(|client| client.request.key);
-        let first = candidates.next()?;
-        match candidates.next() {
-            None => Some(first),
-            Some(_) => {
-                let same = HalfKey { cookie: peer, offset: half.request.key.offset };
-                self.halves.get(same).filter(open).map(|client| client.request.key)
-            }
+        let key = half.request.key;
+        let at = |offset| self.halves.get(HalfKey { cookie: peer, offset }).filter(open);
+        let before = self.halves.before(key).and_then(|other| Some((other.request.key, other.met?)));
+        if let Some((theirs, met)) = before {
+            return at(key.offset.wrapping_sub(theirs.offset).wrapping_add(met.offset))
+                .map(|client| client.request.key);
         }
+        if let Some(client) = at(key.offset) {
+            return Some(client.request.key);
+        }
+        let mut candidates = self.halves.of_socket(peer).filter(open).map(|client| client.request.key);
+        candidates.next().filter(|_| candidates.next().is_none())
     }
 
     fn child(&self, half: &Half, cause: &Decided, evidence: Evidence, confidence: Confidence) -> Decided {

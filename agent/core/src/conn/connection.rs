@@ -22,7 +22,7 @@ pub struct Connection {
     link: Link,
     turns: [VecDeque<u64>; 2],
     last: BootNanos,
-    closed: Option<BootNanos>,
+    closed: bool,
 }
 
 impl Connection {
@@ -38,7 +38,7 @@ impl Connection {
             link: open.link,
             turns: [VecDeque::new(), VecDeque::new()],
             last: open.time,
-            closed: None,
+            closed: false,
         }
     }
 
@@ -60,15 +60,18 @@ impl Connection {
         self.last
     }
 
-    /// When it closed.
-    #[must_use]
-    pub const fn closed(&self) -> Option<BootNanos> {
-        self.closed
+    /// Notes that it closed. True if that is news.
+    pub const fn close(&mut self) -> bool {
+        !std::mem::replace(&mut self.closed, true)
     }
 
-    /// Notes that it closed.
-    pub fn close(&mut self, time: BootNanos) {
-        self.closed.get_or_insert(time);
+    /// Notes that a unix socket says this one is its other end. True if that is news.
+    pub fn met(&mut self, other: SockCookie) -> bool {
+        let news = self.unix && self.link == Link::None;
+        if news {
+            self.link = Link::Unix(other);
+        }
+        news
     }
 
     /// Notes bytes: the turn they begin, and a sample of the link. True if the link changed.

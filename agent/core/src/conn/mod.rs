@@ -2,20 +2,22 @@
 
 mod connection;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, VecDeque};
 
 pub use connection::Connection;
 
 use crate::decode::{Bases, Closing, Link, Open};
 use crate::ids::{BootNanos, SockCookie};
-use crate::limits::{CLOSED_CONNECTION_NS, CONNECTIONS_MAX};
+use crate::limits::{AGENT_CONNECTIONS_MAX, CLOSED_CONNECTION_NS, CONNECTIONS_MAX};
 
 /// All connections.
 #[derive(Default)]
 pub struct Table {
     connections: BTreeMap<SockCookie, Connection>,
-    /// Where the streams of the agent's own connections start, as their other ends see it.
-    agent: HashSet<Bases>,
+    /// Those that closed, in the order they did.
+    closed: VecDeque<(BootNanos, SockCookie)>,
+    /// Where the streams of the agent's own latest connections start, as their other ends see it.
+    agent: VecDeque<Bases>,
 }
 
 impl Table {
@@ -24,7 +26,10 @@ impl Table {
         if open.agent {
             if let Link::Tcp(bases) = open.link {
                 // Raw, at the end that opened the connection: the SYN counts.
-                self.agent.insert(Bases { send: bases.recv, recv: bases.send.wrapping_add(1) });
+                if self.agent.len() == AGENT_CONNECTIONS_MAX {
+                    self.agent.pop_front();
+                }
+                self.agent.push_back(Bases { send: bases.recv, recv: bases.send.wrapping_add(1) });
             }
             return Vec::new();
         }
@@ -44,25 +49,35 @@ impl Table {
         matches!(link, Link::Tcp(bases) if self.agent.contains(&bases))
     }
 
-    /// The socket at the other end of a unix connection that closes, since unix sockets tell of no end themselves.
+    /// What one end's news say about the other end of a unix connection, since unix sockets tell of no end themselves.
     #[must_use]
-    pub fn unix_peer(&self, cookie: SockCookie, what: Closing) -> Option<SockCookie> {
-        let both = matches!(what, Closing::RecvEof | Closing::Closed | Closing::Error(_));
-        match self.connections.get(&cookie).filter(|_| both)?.link() {
-            Link::Unix(peer) => Some(peer),
+    pub fn unix_peer(&self, cookie: SockCookie, what: Closing) -> Option<(SockCookie, Closing)> {
+        let theirs = match what {
+            // It may go on reading.
+            Closing::RecvEof => Closing::SendFin,
+            Closing::Closed | Closing::Error(_) => Closing::Closed,
+            Closing::SendFin => return None,
+        };
+        match self.connections.get(&cookie)?.link() {
+            Link::Unix(peer) => Some((peer, theirs)),
             Link::None | Link::Tcp(_) => None,
         }
     }
 
-    /// Forgets what closed a while ago, and tells which.
-    pub fn sweep(&mut self, now: BootNanos, forgotten: &mut Vec<SockCookie>) {
-        self.connections.retain(|cookie, connection| {
-            let keep = connection.closed().is_none_or(|at| now.since(at) < CLOSED_CONNECTION_NS);
-            if !keep {
-                forgotten.push(*cookie);
-            }
-            keep
-        });
+    /// Notes that a connection closed.
+    pub fn close(&mut self, cookie: SockCookie, time: BootNanos) {
+        if let Some(connection) = self.connections.get_mut(&cookie)
+            && connection.close()
+        {
+            self.closed.push_back((time, cookie));
+        }
+    }
+
+    /// Forgets a connection that closed a while ago, and tells which.
+    pub fn sweep(&mut self, now: BootNanos) -> Option<SockCookie> {
+        let (_, cookie) = self.closed.pop_front_if(|(at, _)| now.since(*at) >= CLOSED_CONNECTION_NS)?;
+        self.connections.remove(&cookie);
+        Some(cookie)
     }
 
     /// Forgets the eighth that is idle longest.

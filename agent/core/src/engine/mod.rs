@@ -4,7 +4,7 @@ use crate::causal::half::Half;
 use crate::causal::identity::ExchangeId;
 use crate::causal::{Causes, Excluded};
 use crate::conn::{Connection, Table};
-use crate::decode::{Closing, Count, Data, Direction, Event, Link};
+use crate::decode::{Closing, Count, Data, Direction, Event, Link, Open};
 use crate::ids::{BootNanos, SockCookie};
 use crate::proto::exchange::{Request, Role, Update};
 use crate::proto::http1::{self, Http1, Verdict};
@@ -82,21 +82,7 @@ impl Engine {
     fn take(&mut self, event: Event, out: &mut Output) {
         match event {
             Event::Process(process) => self.causes.process(process),
-            Event::Open(open) => {
-                self.causes.acted(&open.actor, open.time, open.cookie, false);
-                let parser = Http1::new(open.cookie, open.old);
-                if !open.agent {
-                    self.parsers.insert(open.cookie, parser);
-                }
-                let (cookie, agents) = (open.cookie, !open.agent && self.connections.is_agents(open.link));
-                for evicted in self.connections.open(open) {
-                    self.stats.evicted_connections += 1;
-                    self.abandon(evicted, out);
-                }
-                if agents {
-                    self.leave_out(cookie, out);
-                }
-            }
+            Event::Open(open) => self.open(open, out),
             Event::Data(data) => self.data(&data, out),
             Event::Count(count) => self.count(count),
             Event::Closing { cookie, what, time } => self.closing(cookie, what, time),
@@ -111,9 +97,7 @@ impl Engine {
     /// Time has come this far: settles what is due.
     pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
         self.causes.settle(now, false, &mut out.spans);
-        let mut forgotten = Vec::new();
-        self.connections.sweep(now, &mut forgotten);
-        for cookie in forgotten {
+        while let Some(cookie) = self.connections.sweep(now) {
             self.forget_parser(cookie);
             out.policies.push((cookie, Policy::Forget));
         }
@@ -152,6 +136,25 @@ impl Engine {
         losses
     }
 
+    fn open(&mut self, open: Open, out: &mut Output) {
+        self.causes.acted(&open.actor, open.time, open.cookie, false);
+        let (cookie, link) = (open.cookie, open.link);
+        // A socket that connects anew is a new connection under the same name.
+        self.give_up(cookie);
+        if !open.agent {
+            self.parsers.insert(cookie, Http1::new(cookie, open.old));
+        }
+        let agents = !open.agent && self.connections.is_agents(link);
+        for evicted in self.connections.open(open) {
+            self.stats.evicted_connections += 1;
+            self.leave_out(evicted, out);
+        }
+        if agents {
+            self.leave_out(cookie, out);
+        }
+        self.linked(cookie, link);
+    }
+
     fn data(&mut self, data: &Data, out: &mut Output) {
         let Some(connection) = self.connections.get_mut(data.cookie) else {
             self.stats.unknown_connections += 1;
@@ -179,8 +182,21 @@ impl Engine {
         if before != after {
             self.decided(data.cookie, after, out);
         }
-        if linked && let Some(connection) = self.connections.get_mut(data.cookie) {
-            self.causes.linked(data.cookie, connection.link(), connection.opened);
+        if linked {
+            self.linked(data.cookie, link);
+        }
+    }
+
+    /// What ties a socket to its other end became known. It ties the other end too, which may not act for long.
+    fn linked(&mut self, cookie: SockCookie, link: Link) {
+        if let Some(connection) = self.connections.get_mut(cookie) {
+            self.causes.linked(cookie, link, connection.opened);
+        }
+        if let Link::Unix(peer) = link
+            && let Some(other) = self.connections.get_mut(peer)
+            && other.met(cookie)
+        {
+            self.causes.linked(peer, other.link(), other.opened);
         }
     }
 
@@ -194,8 +210,8 @@ impl Engine {
     fn closing(&mut self, cookie: SockCookie, what: Closing, time: BootNanos) {
         let peer = self.connections.unix_peer(cookie, what);
         self.close(cookie, what, time);
-        if let Some(peer) = peer {
-            self.close(peer, Closing::Closed, time);
+        if let Some((peer, what)) = peer {
+            self.close(peer, what, time);
         }
     }
 
@@ -204,10 +220,10 @@ impl Engine {
             parser.closing(what, time, &mut self.updates);
             self.forward();
         }
-        if let Some(connection) = self.connections.get_mut(cookie)
-            && (what == Closing::Closed || connection.unix)
-        {
-            connection.close(time);
+        let unix = self.connections.get_mut(cookie).is_some_and(|connection| connection.unix);
+        let says_more = |parser: &Http1| !parser.is_over() && parser.verdict() != Verdict::Undecided;
+        if what == Closing::Closed || (unix && !self.parsers.get(&cookie).is_some_and(says_more)) {
+            self.connections.close(cookie, time);
         }
     }
 
@@ -217,17 +233,17 @@ impl Engine {
         }
     }
 
-    /// A connection was forgotten: what becomes of its open exchanges will not be known.
-    fn abandon(&mut self, cookie: SockCookie, out: &mut Output) {
+    /// No more of a connection will be told: what becomes of its open exchanges will not be known.
+    fn give_up(&mut self, cookie: SockCookie) {
         if let Some(parser) = self.parsers.get_mut(&cookie) {
             parser.abandon(&mut self.updates);
             self.forward();
         }
-        self.leave_out(cookie, out);
     }
 
     /// The other end is the agent, or the connection was forgotten: nothing of this connection is read or told.
     fn leave_out(&mut self, cookie: SockCookie, out: &mut Output) {
+        self.give_up(cookie);
         self.forget_parser(cookie);
         out.policies.push((cookie, Policy::Nothing));
     }

@@ -43,6 +43,8 @@ pub(super) struct Dialogue {
     asked: bool,
     /// A final response was seen.
     answered: bool,
+    /// The request direction is over.
+    no_more_requests: bool,
     /// An answer to CONNECT was missed: what follows may be anything.
     tunnel: bool,
     losses: Losses,
@@ -75,6 +77,7 @@ impl Dialogue {
             current: None,
             asked: false,
             answered: false,
+            no_more_requests: false,
             tunnel: false,
             losses: Losses::default(),
         }
@@ -188,7 +191,8 @@ impl Dialogue {
             Closing::Closed | Closing::Error(_) => true,
         };
         if !no_more_responses {
-            return Flow::Continue;
+            self.no_more_requests = true;
+            return self.flow();
         }
         let outcome = match what {
             Closing::Error(errno) => Outcome::Error(errno),
@@ -264,8 +268,9 @@ impl Dialogue {
         self.end_earlier_turns(out);
     }
 
-    const fn flow(&self) -> Flow {
-        if self.tunnel { Flow::Over } else { Flow::Continue }
+    fn flow(&self) -> Flow {
+        let all_answered = self.no_more_requests && self.open.is_empty();
+        if self.tunnel || all_answered { Flow::Over } else { Flow::Continue }
     }
 
     /// The request direction said something, by `moved` bytes up to where `piece` goes on.
