@@ -176,7 +176,6 @@ impl Causes {
     }
 
     /// A half without a parent. What it passes on tells its trace all the same.
-
     fn root(&self, half: &Half, evidence: Evidence, confidence: Confidence) -> Decided {
         let request = &half.request;
         Decided {
