@@ -144,6 +144,15 @@ impl Registers {
         load(self.0, 120)
     }
 
+    /// True while the call runs: the entry code sets its result to `-ENOSYS` (arch/x86/entry/entry_64.S), and what is done
+    /// for a task on its way back to user space, such as completions of io_uring, comes behind the result.
+    #[inline(always)]
+    pub fn in_call(self) -> bool {
+        const ENOSYS: i64 = 38;
+        let result: i64 = load(self.0, 80);
+        result == -ENOSYS
+    }
+
     /// First argument.
     #[inline(always)]
     pub fn first(self) -> u64 {

@@ -44,13 +44,10 @@ pub struct Captured {
 #[inline(always)]
 pub fn capture(registers: Registers, buffers: Buffers, wanted: u32, target: *mut u8) -> Captured {
     match buffers {
-        Buffers::Flat => {
-            let unseen = if registers.second() == 0 { loss::TRUNCATED } else { loss::USER_FAULT };
-            match fill(target, 0, wanted, registers.second()) {
-                Some(bytes) => Captured { bytes, unseen: 0 },
-                None => Captured { bytes: 0, unseen },
-            }
-        }
+        Buffers::Flat => match fill(target, 0, wanted, registers.second()) {
+            Some(bytes) => Captured { bytes, unseen: 0 },
+            None => Captured { bytes: 0, unseen: loss::USER_FAULT },
+        },
         Buffers::Vector => vectors(registers.second(), registers.third(), wanted, target),
         Buffers::Message => match read::<MessageHead>(registers.second()) {
             Some(head) => vectors(head.vectors, head.count, wanted, target),

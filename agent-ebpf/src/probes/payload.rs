@@ -4,7 +4,8 @@
 //! `(struct sock *sk, int ret, int flags)` (include/trace/events/sock.h). They fire for socket calls only and in the
 //! caller's context, so no other system call pays. Descriptor and buffer come from the caller's registers, which prove
 //! nothing by themselves: io_uring completions and in-kernel sockets fire here under an unrelated call. So the call
-//! must be one that moves bytes in the hook's direction, and its descriptor must be the hook's socket.
+//! must be one that moves bytes in the hook's direction, it must not be over already, and its descriptor must be the
+//! hook's socket.
 
 use agent_ebpf::rules::head::head_bytes;
 use agent_ebpf::rules::syscall::{receiving, sending};
@@ -28,6 +29,8 @@ use crate::maps::{
 const MSG_ASIDE: u32 = 0x1 | 0x2 | 0x2000;
 /// `MSG_PEEK`.
 const MSG_PEEK: u32 = 0x2;
+/// `MSG_TRUNC`: TCP takes the bytes from the stream and copies none of them (tcp(7)).
+const MSG_TRUNC: u32 = 0x20;
 /// `MSG_DONTWAIT`, which the kernel adds for descriptors in non-blocking mode.
 const MSG_DONTWAIT: u32 = 0x40;
 /// `ECONNRESET`, `EPIPE`, `ETIMEDOUT`, negative.
@@ -114,7 +117,10 @@ fn bytes(
         let peer = sock.unix()?.peer_cookie();
         (start, [peer as u32, (peer >> 32) as u32], peer != 0)
     } else {
-        let tcp = sock.tcp()?;
+        let Some(tcp) = sock.tcp() else {
+            emit::count(loss::OTHER_PROTOCOL);
+            return None;
+        };
         let behind = if call.direction == direction::SEND { tcp.sent() } else { tcp.received() };
         let bases = tcp.bases();
         (behind.wrapping_sub(u64::from(call.length)), bases.unwrap_or([0; 2]), bases.is_some())
@@ -218,7 +224,7 @@ fn prove(sock: Sock, task: Task, call: Call, wanted: u32, scratch: &mut Scratch,
     let registers = task.registers();
     let number = registers.number();
     let buffers = if call.direction == direction::SEND { sending(number) } else { receiving(number) };
-    let Some(buffers) = buffers else {
+    let Some(buffers) = buffers.filter(|_| registers.in_call()) else {
         return refused(loss::OTHER_SYSCALL);
     };
     let Some(descriptor) = task.descriptor_of(registers.first() as u32, sock) else {
@@ -230,6 +236,9 @@ fn prove(sock: Sock, task: Task, call: Call, wanted: u32, scratch: &mut Scratch,
     }
     if wanted == 0 {
         return refused(0);
+    }
+    if call.direction == direction::RECV && call.flags & MSG_TRUNC != 0 && sock.family() != AF_UNIX {
+        return refused(loss::TRUNCATED);
     }
     user::capture(registers, buffers, wanted, scratch.bytes.as_mut_ptr())
 }

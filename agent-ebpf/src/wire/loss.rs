@@ -35,14 +35,16 @@ reasons! {
     USER_FAULT = 11, "user_fault";
     /// More than eight buffers in one call: those behind the eighth are unseen.
     MANY_BUFFERS = 12, "many_buffers";
-    /// Bytes were dropped by the call itself (`MSG_TRUNC` without a buffer).
+    /// Bytes were dropped by the call itself (`MSG_TRUNC` on TCP).
     TRUNCATED = 13, "truncated";
     /// The map of counted bytes was full: the end of a long message may be seen late.
     COUNTS_FULL = 14, "counts_full";
+    /// A stream socket that is neither TCP nor unix (MPTCP, SCTP): its offsets are unknown, and its bytes unseen.
+    OTHER_PROTOCOL = 15, "other_protocol";
 }
 
 /// One more than the greatest number: the size of the kernel half's counter array.
-pub const COUNT: usize = 15;
+pub const COUNT: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -181,7 +181,8 @@ pub mod direction {
 
 /// Bits of [`Data::flags`].
 pub mod flag {
-    /// The descriptor was in blocking mode (`O_NONBLOCK` clear, no `MSG_DONTWAIT`).
+    /// The descriptor was in blocking mode: `O_NONBLOCK` clear, and for a receive no `MSG_DONTWAIT` (the hook of sends is
+    /// told no flags).
     pub const BLOCKING: u8 = 1;
     /// The turn was shed: it is counted, never captured.
     pub const SHED: u8 = 2;
