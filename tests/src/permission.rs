@@ -12,13 +12,19 @@ pub const AGENT_VARIABLE: &str = "TRACEMEND_BIN";
 /// The inode of the initial pid namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-/// Why the agent cannot be run here, asked of the machine and not of the agent: an agent that wrongly refuses must fail
-/// its tests, not skip them. None if it can.
+/// Why the agent cannot be run here. None if it can.
 #[must_use]
 pub fn missing() -> Option<String> {
     if env::var_os(AGENT_VARIABLE).is_none() {
         return Some(format!("{AGENT_VARIABLE} does not name the agent (`cargo xtask test` sets it)"));
     }
+    missing_for_bpf()
+}
+
+/// Why BPF cannot be used here, asked of the machine and not of the agent: an agent that wrongly refuses must fail its
+/// tests, not skip them. None if it can.
+#[must_use]
+pub fn missing_for_bpf() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("needs root".to_owned());
     }

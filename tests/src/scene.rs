@@ -35,6 +35,18 @@ impl Scene {
         Self::without_agent(test, programs)
     }
 
+    /// Opens a scene with the kernel half in it, but no agent.
+    ///
+    /// # Errors
+    /// No temporary directory could be made.
+    pub fn with_kernel_half(test: &str, programs: &[&str]) -> Result<Option<Self>> {
+        if let Some(reason) = permission::missing_for_bpf() {
+            skip(test, &reason);
+            return Ok(None);
+        }
+        Self::without_agent(test, programs)
+    }
+
     /// Opens a scene for the programs alone.
     ///
     /// # Errors

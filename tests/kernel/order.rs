@@ -1,0 +1,74 @@
+//! Records of several rings, in one order.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use tracemend::attach::Options;
+use tracemend::clock::Clock;
+use tracemend::ring::Merge;
+use tracemend_core::decode::{self, Event};
+use tracemend_core::ids::Tid;
+
+use crate::stage::{Stage, options, scene};
+
+/// Read as the agent reads them, while they come: each thread's records in the order of its acts, though its connections
+/// are spread over rings.
+#[test]
+fn the_records_of_a_thread_come_out_in_the_order_of_its_acts() -> Result<()> {
+    const ROUNDS: usize = 300;
+    const THREADS: usize = 4;
+    let Some(scene) = scene("the_records_of_a_thread_come_out_in_the_order_of_its_acts")? else {
+        return Ok(());
+    };
+    let mut stage = Stage::start(scene, &Options { rings: 4, ..options() }, Vec::new())?;
+    let mut actor = stage.traced_actor()?;
+    actor.begins(&format!(
+        "def talk():\n  pairs = [tcp() for _ in range(8)]\n  for n in range({ROUNDS}):\n    a, b = pairs[n * 5 % 8]\n    \
+         a.send(b'question'); take(b, 8); b.send(b'answer'); take(a, 6)\n\
+         threads = [threading.Thread(target=talk) for _ in range({THREADS})]\n\
+         for thread in threads: thread.start()\nfor thread in threads: thread.join()"
+    ))?;
+    let mut merge = Merge::default();
+    let mut events = Vec::new();
+    let mut drain = |stage: &mut Stage| -> Result<()> {
+        let drained_at = Clock::boot_now().0;
+        merge.fill(&mut stage.session.rings);
+        while let Some(record) = merge.next(drained_at) {
+            events.push(decode::decode(&record)?);
+        }
+        Ok(())
+    };
+    let start = std::time::Instant::now();
+    while start.elapsed().as_millis() < 300 {
+        drain(&mut stage)?;
+        std::thread::sleep(std::time::Duration::from_millis(4));
+    }
+    actor.is_done()?;
+    for _ in 0..2 {
+        std::thread::sleep(std::time::Duration::from_millis(4));
+        drain(&mut stage)?;
+    }
+    let mut numbers = BTreeMap::<Tid, Vec<u32>>::new();
+    let mut last = 0;
+    for event in &events {
+        let time = event.time().map_or(0, |time| time.0);
+        // A count carries the time of its last byte, which is the only thing that may be told late.
+        if !matches!(event, Event::Count(_)) {
+            assert!(last <= time, "{event:?}");
+            last = time;
+        }
+        if let Event::Open(open) = event {
+            numbers.entry(open.actor.thread.tid).or_default().push(open.actor.seq);
+        }
+        if let Event::Data(data) = event {
+            numbers.entry(data.actor.thread.tid).or_default().push(data.actor.seq);
+        }
+    }
+    assert_eq!(numbers.len(), THREADS, "{:?}", numbers.keys());
+    for (tid, numbers) in numbers {
+        assert_eq!(numbers.len(), 4 * ROUNDS + 16, "{tid:?}");
+        assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{tid:?}: {numbers:?}");
+    }
+    assert!(stage.losses().is_empty(), "{:?}", stage.losses());
+    Ok(())
+}

@@ -1,0 +1,123 @@
+"""`actor.py`: does what it is told, call for call.
+
+Each line of input is a JSON text of Python statements, run in one namespace that has the names below; the answer is a
+line `NUMBER VALUE`, the value of the last statement as JSON if that is an expression of such a value. An error ends the
+program.
+"""
+
+import ast
+import ctypes
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import uring
+
+libc = ctypes.CDLL(None, use_errno=True)
+SO_COOKIE = 57
+
+
+def cookie(sock):
+    """The kernel's name of a socket."""
+    return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)
+
+
+def tcp(host="127.0.0.1"):
+    """Both ends of a fresh TCP connection: the one that connected, the one that was accepted."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.bind((host, 0))
+        listener.listen()
+        client = socket.create_connection(listener.getsockname()[:2])
+        server, _ = listener.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client, server
+
+
+def unix(path):
+    """The same over a unix socket bound to `path`."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        server, _ = listener.accept()
+    return client, server
+
+
+def take(sock, count):
+    """Reads exactly `count` bytes, a call for whatever is there."""
+    got = b""
+    while len(got) < count:
+        piece = sock.recv(count - len(got))
+        if not piece:
+            raise ConnectionError(f"{len(got)} of {count} bytes")
+        got += piece
+    return got
+
+
+def in_thread(work):
+    """Runs `work` in a thread of its own and waits for it; gives its thread id."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return thread.native_id
+
+
+class Message(ctypes.Structure):
+    """`struct mmsghdr` with one buffer behind it."""
+
+    class Vector(ctypes.Structure):
+        _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+    _fields_ = [
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_size_t),
+        ("vectors", ctypes.POINTER(Vector)),
+        ("count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_size_t),
+        ("length", ctypes.c_size_t),
+    ]
+
+
+def messages(*buffers):
+    """An array for sendmmsg and recvmmsg over ctypes buffers."""
+    array = (Message * len(buffers))()
+    for message, buffer in zip(array, buffers):
+        vector = Message.Vector(ctypes.addressof(buffer), ctypes.sizeof(buffer))
+        message.vectors, message.count = ctypes.pointer(vector), 1
+    return array
+
+
+def write_as_32_bit(sock, data):
+    """write(2) through the gate of 32-bit programs, from an address that fits it; gives the result."""
+    map_32bit = 0x40
+    memory = mmap.mmap(-1, 8192, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | map_32bit, 7)
+    # push rbx; mov ebx, edi; mov ecx, esi; mov eax, 4; int 0x80; pop rbx; ret
+    code = bytes.fromhex("53 89fb 89f1 b804000000 cd80 5b c3")
+    memory[: len(code)] = code
+    memory[4096 : 4096 + len(data)] = data
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_uint, ctypes.c_uint)(start)
+    return call(sock.fileno(), start + 4096, len(data))
+
+
+def _main():
+    names = dict(globals())
+    for number, line in enumerate(sys.stdin, 1):
+        tree = ast.parse(json.loads(line))
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "told", "exec"), names)
+        value = eval(compile(ast.Expression(last.value), "told", "eval"), names) if last else None
+        print(number, json.dumps(value, default=lambda value: type(value).__name__), flush=True)
+
+
+_main()
