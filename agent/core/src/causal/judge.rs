@@ -217,6 +217,8 @@ impl Causes {
         let mut open = carrying.iter().filter(|other| other.open_at(asked));
         match (open.next(), open.next(), carrying.as_slice(), parent) {
             _ if carrying.len() == CARRIERS_MAX => ambiguous,
+            // Others carry it too, and one that is open may have been lost.
+            (Some(one), None, [_, _, ..], _) if self.missed_since(half.process, one.start()) => ambiguous,
             (Some(one), None, ..) => Wire::Forwarded(one.request.key),
             (None, _, [one], Some(parent)) => Wire::Kept(parent, one.request.key),
             (None, _, [], Some(parent)) => Wire::Made(parent),
@@ -269,6 +271,10 @@ impl Causes {
             }
             opinion => opinion,
         }
+    }
+
+    fn missed_since(&self, process: ProcessId, time: BootNanos) -> bool {
+        self.lineage.process(process).and_then(|process| process.missed).is_some_and(|missed| missed >= time)
     }
 
     fn executable(&self, process: ProcessId) -> &str {

@@ -53,6 +53,8 @@ pub struct Process {
     pub suspects: BTreeSet<HalfKey>,
     /// Requests that were open beside another one, on threads that never interleaved.
     pub witnesses: u32,
+    /// When it was last noticed that records of it were lost.
+    pub missed: Option<BootNanos>,
     /// Requests that are open now.
     pub open: BTreeSet<HalfKey>,
     /// Calls that are open now.

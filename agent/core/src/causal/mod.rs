@@ -88,7 +88,7 @@ impl Causes {
     /// A thread acted on a connection; `serves` says that its process answers requests there.
     pub fn acted(&mut self, actor: &Actor, time: BootNanos, cookie: SockCookie, serves: bool) {
         if self.lineage.acted(actor, time) {
-            self.missed(actor.thread);
+            self.missed(actor.thread, time);
         }
         if serves {
             self.turned(actor.thread, time, cookie);
@@ -97,8 +97,9 @@ impl Causes {
 
     /// Records of a thread were lost. What it read may have been answered in them, so it proves nothing any more: not
     /// whose the thread's calls are, nor that it interleaves.
-    fn missed(&mut self, thread: ThreadId) {
+    fn missed(&mut self, thread: ThreadId, time: BootNanos) {
         self.stats.thread_gaps += 1;
+        self.lineage.process_mut(thread.process).missed = Some(time);
         for key in std::mem::take(&mut self.lineage.thread_mut(thread).reading) {
             if let Some(half) = self.halves.get_mut(key) {
                 half.gap = true;
@@ -221,7 +222,7 @@ impl Causes {
     /// A thread or process was created.
     pub fn forked(&mut self, fork: &Fork) {
         if self.lineage.acted(&fork.actor, fork.time) {
-            self.missed(fork.actor.thread);
+            self.missed(fork.actor.thread, fork.time);
         }
         self.lineage.forked(fork);
     }

@@ -60,6 +60,12 @@ impl Connection {
         self.last
     }
 
+    /// True if it closed.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Notes that it closed. True if that is news.
     pub const fn close(&mut self) -> bool {
         !std::mem::replace(&mut self.closed, true)

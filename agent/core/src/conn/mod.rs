@@ -75,9 +75,14 @@ impl Table {
 
     /// Forgets a connection that closed a while ago, and tells which.
     pub fn sweep(&mut self, now: BootNanos) -> Option<SockCookie> {
-        let (_, cookie) = self.closed.pop_front_if(|(at, _)| now.since(*at) >= CLOSED_CONNECTION_NS)?;
-        self.connections.remove(&cookie);
-        Some(cookie)
+        while let Some((_, cookie)) = self.closed.pop_front_if(|(at, _)| now.since(*at) >= CLOSED_CONNECTION_NS) {
+            // Its socket may have connected anew since.
+            if self.connections.get(&cookie).is_some_and(Connection::is_closed) {
+                self.connections.remove(&cookie);
+                return Some(cookie);
+            }
+        }
+        None
     }
 
     /// Forgets the eighth that is idle longest.

@@ -4,6 +4,7 @@ mod births;
 mod bounds;
 mod ends;
 mod nginx;
+mod schedules;
 mod threads;
 mod wire;
 mod world;
