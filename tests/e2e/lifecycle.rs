@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tracemend_tests::agent::{Builder, READY_LIMIT, STOP_LIMIT};
+use tracemend_tests::agent::{self, Builder, READY_LIMIT, STOP_LIMIT};
 use tracemend_tests::collector::Collector;
 use tracemend_tests::load::Load;
 use tracemend_tests::scene::Scene;
@@ -50,19 +50,35 @@ fn a_second_agent_is_refused_with_the_pid_of_the_first() -> Result<()> {
     let Some(scene) = Scene::open("a_second_agent_is_refused_with_the_pid_of_the_first", &[])? else {
         return Ok(());
     };
+    let only = |name| Builder::named(&scene, name).pid(std::process::id()).only();
     let first = Builder::new(&scene).pid(std::process::id()).start()?;
-    let second = Builder::named(&scene, "second").pid(std::process::id());
-    let mut refused = second.start_unready()?;
-    let status = refused.process.ended(READY_LIMIT)?;
-    assert!(!status.success());
-    let said = refused.process.lines().join("\n");
-    assert!(said.contains(&first.process.pid().to_string()), "{said}");
-    // It is not refused when it says that it knows, and does not take the first one's place.
-    let third = second.argument("--second").start()?;
+    // The first one is this test's own, unless the host has one already.
+    wait::until("an agent is refused because of another one", Duration::from_secs(60), || {
+        let holder = agent::lock_holder()?;
+        let mut refused = only("second").start_unready()?;
+        let status = refused.process.ended(READY_LIMIT)?;
+        // A foreign one may come or go meanwhile.
+        if holder.is_none() || agent::lock_holder()? != holder {
+            return Ok(None);
+        }
+        assert_eq!(status.code(), Some(4));
+        let said = refused.process.lines().join("\n");
+        assert!(holder.is_some_and(|pid| said.contains(&format!("pid {pid}"))), "{holder:?}: {said}");
+        assert!(said.contains("--second"), "{said}");
+        Ok(Some(()))
+    })?;
+    let third = Builder::named(&scene, "third").pid(std::process::id()).start()?;
     third.stop()?;
     first.stop()?;
-    // And a first agent that is gone is in nobody's way.
-    Builder::named(&scene, "fourth").pid(std::process::id()).start()?.stop().map(drop)
+    // And one that is gone is in nobody's way.
+    wait::until("an agent starts where no other one is", Duration::from_secs(120), || {
+        if agent::lock_holder()?.is_some() {
+            return Ok(None);
+        }
+        Ok(only("fourth").start().ok())
+    })?
+    .stop()
+    .map(drop)
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn jaeger_shows_the_spans_of_the_file_without_a_warning() -> Result<()> {
     let nginx = workload::nginx(&scene, &front, &between, Upstream::PerRequest)?;
     let traced = |agent: Builder| agent.tree(&backend).tree(&gunicorn).tree(&nginx);
     let filing = traced(Builder::new(&scene)).start()?;
-    let exporting = traced(Builder::exporting(&jaeger.endpoint(), "grpc")).argument("--second").start()?;
+    let exporting = traced(Builder::exporting(&jaeger.endpoint(), "grpc")).start()?;
     let sent = Load { connections: 4, ..Load::new(&front, "r", 20) }.run()?;
     exporting.stop()?;
     let spans = filing.stop()?.spans;

@@ -85,11 +85,11 @@ impl Told {
 
     /// What moved on a socket.
     pub(crate) fn all_data(&self, cookie: u64) -> Vec<&Data> {
-        let of = |event| match event {
-            &Event::Data(ref data) if data.cookie == SockCookie(cookie) => Some(data),
+        let events = self.0.iter().filter_map(|event| match event {
+            Event::Data(data) if data.cookie == SockCookie(cookie) => Some(data),
             _ => None,
-        };
-        self.0.iter().filter_map(of).collect()
+        });
+        events.collect()
     }
 
     /// The only thing that moved on a socket in one direction.
@@ -101,11 +101,10 @@ impl Told {
 
     /// The first sight of a socket: exactly one.
     pub(crate) fn open(&self, cookie: u64) -> Result<&Open> {
-        let of = |event| match event {
-            &Event::Open(ref open) if open.cookie == SockCookie(cookie) => Some(open),
+        let mut opens = self.0.iter().filter_map(|event| match event {
+            Event::Open(open) if open.cookie == SockCookie(cookie) => Some(open),
             _ => None,
-        };
-        let mut opens = self.0.iter().filter_map(of);
+        });
         let open = opens.next().with_context(|| format!("no first sight of socket {cookie}"))?;
         anyhow::ensure!(opens.next().is_none(), "two first sights of socket {cookie}");
         Ok(open)

@@ -1,17 +1,17 @@
 //! The agent under test, through its command line alone.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::otlp::{self, Span};
-use crate::permission::AGENT_VARIABLE;
+use crate::permission::{AGENT_VARIABLE, INITIAL_PID_NAMESPACE_INODE};
 use crate::process::Process;
 use crate::scene::Scene;
 use crate::wait;
@@ -23,12 +23,14 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// A line with this word on its error output says that it is ready.
 const READY: &str = "ready";
 
-/// An agent that is not started yet.
+/// An agent that is not started yet. It takes no notice of other agents, so that tests can be run beside one: what it is to
+/// trace has to be named.
 #[derive(Debug)]
 pub struct Builder {
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     output: PathBuf,
+    second: bool,
 }
 
 impl Builder {
@@ -42,26 +44,26 @@ impl Builder {
     #[must_use]
     pub fn named(scene: &Scene, name: &str) -> Self {
         let output = scene.path(&format!("{name}.jsonl"));
-        let builder = Self { arguments: Vec::new(), variables: Vec::new(), output: output.clone() };
-        builder
-            .argument("run")
-            .argument("--log-format")
-            .argument("json")
-            .argument("--exporter")
-            .argument("file")
-            .argument("--output")
-            .argument(output)
+        Self::run(output.clone()).argument("--exporter").argument("file").argument("--output").argument(output)
     }
 
     /// `tracemend run`, exporting over OTLP to `endpoint`.
     #[must_use]
     pub fn exporting(endpoint: &str, protocol: &str) -> Self {
-        Self { arguments: Vec::new(), variables: Vec::new(), output: PathBuf::new() }
-            .argument("run")
-            .argument("--log-format")
-            .argument("json")
+        Self::run(PathBuf::new())
             .variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             .variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    }
+
+    fn run(output: PathBuf) -> Self {
+        let arguments = ["--log-format", "json"].map(Into::into).to_vec();
+        Self { arguments, variables: Vec::new(), output, second: true }
+    }
+
+    /// Has it insist on being the only agent of the host, as it does by default.
+    #[must_use]
+    pub fn only(self) -> Self {
+        Self { second: false, ..self }
     }
 
     /// Adds an argument.
@@ -107,7 +109,7 @@ impl Builder {
     pub fn start_unready(&self) -> Result<Agent> {
         let program = env::var_os(AGENT_VARIABLE).context(AGENT_VARIABLE)?;
         let mut command = Command::new(program);
-        command.args(&self.arguments);
+        command.arg("run").args(self.second.then_some("--second")).args(&self.arguments);
         // What the caller's environment says about exporting is not meant for agents under test.
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
             command.env_remove(name);
@@ -182,6 +184,21 @@ impl Stopped {
     pub fn lost_by(&self, reason: &str) -> u64 {
         self.losses.get(reason).copied().unwrap_or_default()
     }
+}
+
+/// The process that is the one agent of this host, as it holds the lock on the initial pid namespace that agents take
+/// (proc_locks(5)).
+///
+/// # Errors
+/// The kernel's list of locks cannot be read.
+pub fn lock_holder() -> Result<Option<u32>> {
+    let inode = format!(":{INITIAL_PID_NAMESPACE_INODE}");
+    let locks = fs::read_to_string("/proc/locks")?;
+    let of_agents =
+        |line: &&str| line.contains(" FLOCK ") && line.split_whitespace().any(|word| word.ends_with(&inode));
+    locks.lines().find(of_agents).map_or(Ok(None), |line| {
+        Ok(Some(line.split_whitespace().nth(4).context("a process id")?.parse().with_context(|| line.to_owned())?))
+    })
 }
 
 /// The losses in a line of the agent's log, `{"losses": {REASON: COUNT, ...}}` at the top or among its `fields`, as an

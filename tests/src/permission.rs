@@ -10,7 +10,7 @@ use aya::sys::is_map_supported;
 pub const AGENT_VARIABLE: &str = "TRACEMEND_BIN";
 
 /// The inode of the initial pid namespace (`PROC_PID_INIT_INO`).
-const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+pub(crate) const INITIAL_PID_NAMESPACE_INODE: u32 = 4_026_531_836;
 
 /// Why the agent cannot be run here. None if it can.
 #[must_use]
@@ -31,7 +31,8 @@ pub fn missing_for_bpf() -> Option<String> {
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Some("the kernel has no BTF".to_owned());
     }
-    if !fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == INITIAL_PID_NAMESPACE) {
+    let initial = format!("pid:[{INITIAL_PID_NAMESPACE_INODE}]");
+    if !fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == initial.as_str()) {
         return Some("not in the host's pid namespace".to_owned());
     }
     match is_map_supported(MapType::Array) {
