@@ -1,0 +1,49 @@
+//! What the user half says of processes and of its own losses is what the docs list.
+
+use agent_ebpf::wire::names;
+use tracemend::export::{DropReason, limits};
+use tracemend::host::Host;
+use tracemend_core::ids::Tgid;
+
+const SPANS: &str = include_str!("../../docs/spans.md");
+const KERNELS: &str = include_str!("../../docs/kernels.md");
+
+fn is_listed(docs: &str, name: &str) -> bool {
+    docs.lines().any(|line| line.starts_with(&format!("| `{name}` |")))
+}
+
+#[test]
+fn resource_attributes_are_listed() {
+    let process = Host::new().expect("/proc").find(Tgid(std::process::id())).expect("this process");
+    assert!(!process.resource.is_empty());
+    for (name, _) in &process.resource {
+        // A test runner may declare more, which is passed on.
+        let declared = std::env::var("OTEL_RESOURCE_ATTRIBUTES").is_ok_and(|declared| declared.contains(name));
+        assert!(declared || is_listed(SPANS, name), "{name}");
+    }
+}
+
+#[test]
+fn reasons_of_dropped_spans_are_listed() {
+    for reason in DropReason::ALL {
+        assert!(is_listed(SPANS, reason.name()), "{reason:?}");
+    }
+    let minutes = limits::RETRY_ELAPSED_MAX.as_secs() / 60;
+    assert!(SPANS.contains(&format!("could not take them for {minutes} minutes")));
+}
+
+#[test]
+fn programs_and_maps_are_listed() {
+    use names::program::{EXEC, EXIT, FORK, SOCK_RECV, SOCK_SEND, SOCK_STATE};
+    for program in [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT] {
+        assert!(is_listed(KERNELS, program), "{program}");
+    }
+    use names::{CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, SETTINGS};
+    let maps = [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, SETTINGS];
+    for map in maps.into_iter().chain(["CONNECTIONS", "THREADS", "SCRATCH"]) {
+        assert!(is_listed(KERNELS, map), "{map}");
+    }
+    for ring in names::RINGS {
+        assert!(KERNELS.contains(&format!("`{ring}`")), "{ring}");
+    }
+}
