@@ -28,6 +28,12 @@ impl Declared {
         Self { attributes }
     }
 
+    /// What the agent itself was given to say of its host.
+    pub(super) fn of_agent() -> Self {
+        let list = std::env::var_os("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        Self { attributes: resource_attributes(list.as_encoded_bytes()) }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.attributes.is_empty()
     }

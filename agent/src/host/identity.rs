@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address;
+use super::declared::Declared;
 use super::limits::{LINE_BYTES_MAX, NAME_CHARS_MAX, SOCKET_TABLE_BYTES_MAX};
 use super::proc::Proc;
 use super::text::clean;
@@ -19,6 +20,8 @@ pub struct Identity {
     pub name: String,
     /// `ip`: the address on the network of the default route, else the first that is no loopback, else 127.0.0.1.
     pub ip: IpAddr,
+    /// What the operator says of the host, in the agent's own `OTEL_RESOURCE_ATTRIBUTES`: its node, cluster, environment.
+    pub declared: Vec<(String, String)>,
 }
 
 /// Processes that are in the host's namespaces: init, and the kernel's thread daemon, which no security policy hides.
@@ -26,7 +29,7 @@ const HOST_PROCESSES: [u32; 2] = [1, 2];
 
 impl Identity {
     pub(super) fn read(proc: &Proc) -> Self {
-        Self { id: id(proc), name: name(proc), ip: ip(proc) }
+        Self { id: id(proc), name: name(proc), ip: ip(proc), declared: Declared::of_agent().attributes }
     }
 }
 

@@ -28,12 +28,16 @@ pub(super) struct Life {
 }
 
 /// The attributes, sorted by name. A process may declare what service it is; it may not declare where it runs, what it
-/// is, or who watches it.
+/// is, or who watches it. What the operator says of the host (its node, cluster, environment) stands where nothing
+/// better is known.
 pub(super) fn attributes(facts: &Facts<'_>) -> Vec<(String, String)> {
     let mut attributes: BTreeMap<String, String> = BTreeMap::new();
     let mut put = |name: &str, value: String| {
         attributes.insert(name.to_owned(), value);
     };
+    for (name, value) in facts.identity.declared.iter().filter(|(name, _)| !name.starts_with("service.")) {
+        put(name, value.clone());
+    }
     put("service.name", facts.service.to_owned());
     for (name, value) in &facts.declared.attributes {
         if !is_ours(name) {
@@ -92,6 +96,11 @@ mod tests {
             id: "3d1219c7c4c5404aaa1f6d2a48adfda4".into(),
             name: "node1".into(),
             ip: "192.0.2.2".parse().expect("an address"),
+            declared: vec![
+                ("k8s.node.name".into(), "worker-3".into()),
+                ("service.name".into(), "tracemend".into()),
+                ("team".into(), "platform".into()),
+            ],
         }
     }
 
@@ -109,6 +118,14 @@ mod tests {
         let list = attributes(&facts);
         assert!(list.is_sorted(), "{list:?}");
         list.into_iter().collect()
+    }
+
+    #[test]
+    fn what_the_operator_says_of_the_host_is_on_every_process_and_its_services_are_not() {
+        let found = of("OTEL_RESOURCE_ATTRIBUTES=team=shop,k8s.node.name=lie\0");
+        assert_eq!(found["k8s.node.name"], "worker-3");
+        assert_eq!(found["team"], "shop", "a process knows its team better");
+        assert_eq!(found["service.name"], "cart");
     }
 
     #[test]
