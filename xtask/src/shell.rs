@@ -36,7 +36,7 @@ pub(crate) fn cargo_bin() -> PathBuf {
     match (std::env::var_os("CARGO_HOME"), std::env::var_os("HOME")) {
         (Some(home), _) => PathBuf::from(home).join("bin"),
         (None, Some(home)) => PathBuf::from(home).join(".cargo/bin"),
-        (None, None) => PathBuf::from("/root/.cargo/bin"),
+        (None, None) => PathBuf::from(".cargo/bin"),
     }
 }
 
