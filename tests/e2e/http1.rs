@@ -219,11 +219,65 @@ fn a_context_beyond_the_captured_head_is_counted_as_unseen() -> Result<()> {
     })?;
     heard.inspect(|heard| {
         assert!(heard.stopped.spans.iter().all(|span| span.trace_id != context.trace_id));
-        assert!(heard.stopped.lost() > 0, "nothing counted: {:?}", heard.stopped.losses);
+        // At both ends.
+        assert_eq!(heard.stopped.losses, [("cut_heads".to_owned(), 2)].into());
         for spans in [&heard.clients, &heard.servers] {
             let after = spans.iter().filter(|span| span.path() == "/after");
             assert_eq!(after.count(), 1, "the next turn");
         }
+    });
+    Ok(())
+}
+
+/// How many heads there were beyond is not known, but that answers came which nothing known asked for.
+#[test]
+fn requests_that_begin_beyond_the_captured_head_are_counted_by_their_answers() -> Result<()> {
+    let test = "requests_that_begin_beyond_the_captured_head_are_counted_by_their_answers";
+    let heard = Heard::of(test, |dialogue| {
+        // Nine of them begin within the first 8 KiB of the turn; the ninth is cut.
+        let request = |number| format!("GET /{number:02} HTTP/1.1\r\nhost: x\r\ncookie: {}\r\n\r\n", "c".repeat(961));
+        let requests: String = (0..12).map(request).collect();
+        assert_eq!(requests.len(), 12_000);
+        dialogue.ask(requests.as_bytes())?;
+        dialogue.answer("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".repeat(12).as_bytes())?;
+        dialogue.ask(b"GET /after HTTP/1.1\r\nhost: x\r\n\r\n")?;
+        dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        Ok(())
+    })?;
+    heard.inspect(|heard| {
+        let expected = ["/00", "/01", "/02", "/03", "/04", "/05", "/06", "/07", "/08", "/after"];
+        for spans in [&heard.clients, &heard.servers] {
+            assert_eq!(spans.iter().map(|span| span.path()).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!(heard.stopped.losses.keys().collect::<Vec<_>>(), ["cut_heads", "unasked_responses"]);
+        assert_eq!(heard.stopped.lost_by("cut_heads"), 2);
+    });
+    Ok(())
+}
+
+#[test]
+fn the_trace_state_stays_with_its_trace() -> Result<()> {
+    let context = WireContext::fresh();
+    let heard = Heard::of("the_trace_state_stays_with_its_trace", |dialogue| {
+        let traceparent = context.traceparent();
+        dialogue.ask(
+            format!("GET /state HTTP/1.1\r\nhost: x\r\ntraceparent: {traceparent}\r\ntracestate: a=1,b=2\r\n\r\n")
+                .as_bytes(),
+        )?;
+        dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        // Somebody decided that this one is not to be traced.
+        let unsampled = WireContext::fresh().traceparent().replace("-01", "-00");
+        dialogue.ask(format!("GET /unsampled HTTP/1.1\r\nhost: x\r\ntraceparent: {unsampled}\r\n\r\n").as_bytes())?;
+        dialogue.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        Ok(())
+    })?;
+    heard.inspect(|heard| {
+        heard.are(&[("GET", "/state", 200)]);
+        for span in [&heard.clients[0], &heard.servers[0]] {
+            assert_eq!((&span.trace_id, span.trace_state.as_str()), (&context.trace_id, "a=1,b=2"));
+        }
+        assert_eq!(heard.stopped.counts["sampled_out"], 2);
+        assert_eq!(heard.stopped.losses, std::collections::BTreeMap::new());
     });
     Ok(())
 }

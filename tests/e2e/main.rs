@@ -12,4 +12,7 @@ mod keep_alive;
 mod late;
 mod lifecycle;
 mod namespaces;
+mod obstacles;
+mod settings;
 mod syscalls;
+mod targets;

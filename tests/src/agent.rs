@@ -17,9 +17,12 @@ use crate::scene::Scene;
 use crate::wait;
 
 /// The agent promises to be ready in this time.
-pub const READY_LIMIT: Duration = Duration::from_secs(5);
+pub const READY_PROMISE: Duration = Duration::from_secs(5);
 /// The agent promises to flush and end in this time.
-pub const STOP_LIMIT: Duration = Duration::from_secs(10);
+pub const STOP_PROMISE: Duration = Duration::from_secs(10);
+/// What tests allow for either that are not about these promises: the kernel takes more than a second of a processor to
+/// check the programs, and the machine may be busy with other things.
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// A line with this word on its error output says that it is ready.
 const READY: &str = "ready";
 
@@ -45,6 +48,12 @@ impl Builder {
     pub fn named(scene: &Scene, name: &str) -> Self {
         let output = scene.path(&format!("{name}.jsonl"));
         Self::run(output.clone()).argument("--exporter").argument("file").argument("--output").argument(output)
+    }
+
+    /// `tracemend run` as it is without a word on where spans go: it draws them.
+    #[must_use]
+    pub fn drawing() -> Self {
+        Self::run(PathBuf::new())
     }
 
     /// `tracemend run`, exporting over OTLP to `endpoint`.
@@ -95,10 +104,10 @@ impl Builder {
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
-    /// It cannot be started, ends, or is not ready in the time it promises.
+    /// It cannot be started, ends, or is never ready.
     pub fn start(&self) -> Result<Agent> {
         let mut agent = self.start_unready()?;
-        agent.process.says(READY, READY_LIMIT)?;
+        agent.process.says(READY, LIMIT)?;
         Ok(agent)
     }
 
@@ -134,6 +143,8 @@ pub struct Stopped {
     pub spans: Vec<Span>,
     /// What it lost, by reason, as it says at its end.
     pub losses: BTreeMap<String, u64>,
+    /// What else it counted, by name.
+    pub counts: BTreeMap<String, u64>,
     /// Its log.
     pub log: Vec<String>,
 }
@@ -158,17 +169,17 @@ impl Agent {
         })
     }
 
-    /// Asks it to end; it must flush, and end well in the time it promises.
+    /// Asks it to end; it must flush, and end well.
     ///
     /// # Errors
     /// It does not, or says nothing about its losses.
     pub fn stop(mut self) -> Result<Stopped> {
         let start = Instant::now();
-        let status = self.process.terminate(STOP_LIMIT)?;
+        let status = self.process.terminate(LIMIT)?;
         ensure!(status.success(), "the agent ended with {status} after {:?}", start.elapsed());
         let log = self.process.lines();
-        let losses = log.iter().rev().find_map(|line| losses(line)).context("the agent's last words on its losses")?;
-        Ok(Stopped { spans: self.spans()?, losses, log })
+        let (losses, counts) = log.iter().rev().find_map(|line| last_words(line)).context("the agent's last words")?;
+        Ok(Stopped { spans: self.spans()?, losses, counts, log })
     }
 }
 
@@ -201,15 +212,13 @@ pub fn lock_holder() -> Result<Option<u32>> {
     })
 }
 
-/// The losses in a line of the agent's log, `{"losses": {REASON: COUNT, ...}}` at the top or among its `fields`, as an
-/// object or as an object's text.
-fn losses(line: &str) -> Option<BTreeMap<String, u64>> {
+/// Losses, which are an object's text, and the numbers beside them in a line of the agent's log.
+fn last_words(line: &str) -> Option<(BTreeMap<String, u64>, BTreeMap<String, u64>)> {
     let line: Value = serde_json::from_str(line).ok()?;
-    let losses = line.get("losses").or_else(|| line.get("fields")?.get("losses"))?;
-    match losses {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        object => serde_json::from_value(object.clone()).ok(),
-    }
+    let fields = line.as_object()?;
+    let losses = serde_json::from_str(fields.get("losses")?.as_str()?).ok()?;
+    let counts = fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_u64()?))).collect();
+    Some((losses, counts))
 }
 
 #[cfg(test)]
@@ -217,15 +226,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losses_are_read_from_either_form_of_log_line() {
-        let expected = BTreeMap::from([("ring_full".to_owned(), 3)]);
-        for line in [
-            r#"{"message":"stats","losses":{"ring_full":3}}"#,
-            r#"{"level":"INFO","fields":{"message":"stats","losses":{"ring_full":3}}}"#,
-            r#"{"level":"INFO","fields":{"message":"stats","losses":"{\"ring_full\":3}"}}"#,
-        ] {
-            assert_eq!(losses(line).as_ref(), Some(&expected), "{line}");
-        }
-        assert_eq!(losses("stats losses={}"), None);
+    fn last_words_are_losses_and_counts() {
+        let line = r#"{"level":"INFO","message":"stats","spans":7,"losses":"{\"ring_full\":3}"}"#;
+        let (losses, counts) = last_words(line).expect("last words");
+        assert_eq!(losses, BTreeMap::from([("ring_full".to_owned(), 3)]));
+        assert_eq!(counts, BTreeMap::from([("spans".to_owned(), 7)]));
+        assert_eq!(last_words("stats losses={}"), None);
+        assert_eq!(last_words(r#"{"message":"ready"}"#), None);
     }
 }

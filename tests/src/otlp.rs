@@ -11,6 +11,11 @@ use serde_json::Value;
 /// Attributes by name.
 pub type Attributes = BTreeMap<String, Value>;
 
+/// Every `tracemend.link.evidence` there is.
+const EVIDENCE: &[&str] = &["peer", "wire", "thread", "birth", "nginx", "root", "none"];
+/// Every `tracemend.link.confidence` there is.
+const CONFIDENCE: &[&str] = &["exact", "strong", "weak", "none"];
+
 /// Which end of an exchange a span describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -39,6 +44,8 @@ pub struct Span {
     pub end_ns: u64,
     /// Attributes.
     pub attributes: Attributes,
+    /// The trace's `tracestate`.
+    pub trace_state: String,
     /// Trace and span ids of its links.
     pub links: Vec<(String, String)>,
     /// The resource's attributes.
@@ -123,6 +130,22 @@ impl Span {
         }
     }
 
+    /// What every span has: how its link is known and how well, both ends, and whose it is.
+    fn keeps_promises(&self) -> Result<()> {
+        let (evidence, confidence) = (self.text("tracemend.link.evidence"), self.text("tracemend.link.confidence"));
+        ensure!(evidence.is_some_and(|evidence| EVIDENCE.contains(&evidence)), "evidence {evidence:?}");
+        ensure!(confidence.is_some_and(|confidence| CONFIDENCE.contains(&confidence)), "confidence {confidence:?}");
+        let unix = self.text("network.transport") == Some("unix");
+        for end in ["network.local", "network.peer"] {
+            let (address, port) = (self.text(&format!("{end}.address")), self.number(&format!("{end}.port")));
+            ensure!(unix || (address.is_some() && port.is_some()), "no {end}: {address:?} {port:?}");
+        }
+        for name in ["service.name", "service.instance.id", "host.id", "ip", "process.pid"] {
+            ensure!(self.resource.contains_key(name), "a resource without {name}");
+        }
+        Ok(())
+    }
+
     fn end(&self, name: &str) -> String {
         let address = self.text(&format!("{name}.address")).unwrap_or_default();
         match self.number(&format!("{name}.port")) {
@@ -182,6 +205,7 @@ fn read_span(span: &Value, resource: &Arc<Attributes>) -> Result<Span> {
         start_ns: whole(&span["startTimeUnixNano"])?,
         end_ns: whole(&span["endTimeUnixNano"])?,
         attributes: attributes(span)?,
+        trace_state: text("traceState"),
         links: list(span, "links")
             .iter()
             .map(|link| Ok((id(&link["traceId"], 32)?, id(&link["spanId"], 16)?)))
@@ -189,6 +213,7 @@ fn read_span(span: &Value, resource: &Arc<Attributes>) -> Result<Span> {
         resource: Arc::clone(resource),
     };
     ensure!(parsed.start_ns <= parsed.end_ns, "a span ends before it starts");
+    parsed.keeps_promises().with_context(|| format!("the span {span}"))?;
     Ok(parsed)
 }
 
@@ -235,10 +260,15 @@ mod tests {
     use super::*;
 
     const LINE: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"process.pid","value":{"intValue":"7"}},
-        {"key":"ip","value":{"arrayValue":{"values":[{"stringValue":"127.0.0.1"}]}}}]},"scopeSpans":[{"spans":[
+        {"key":"ip","value":{"arrayValue":{"values":[{"stringValue":"127.0.0.1"}]}}},
+        {"key":"service.name","value":{"stringValue":"s"}},{"key":"service.instance.id","value":{"stringValue":"i"}},
+        {"key":"host.id","value":{"stringValue":"h"}}]},"scopeSpans":[{"spans":[
         {"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","parentSpanId":"","name":"GET","kind":3,
         "startTimeUnixNano":"1700000000000000000","endTimeUnixNano":"1700000000000000001","attributes":[
         {"key":"network.local.address","value":{"stringValue":"::1"}},{"key":"network.local.port","value":{"intValue":"80"}},
+        {"key":"network.transport","value":{"stringValue":"unix"}},
+        {"key":"tracemend.link.evidence","value":{"stringValue":"root"}},
+        {"key":"tracemend.link.confidence","value":{"stringValue":"none"}},
         {"key":"url.full","value":{"stringValue":"http://localhost:80/a/b"}}],"links":[]}]}]}]}"#;
 
     #[test]
@@ -251,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_ids_and_numbers_are_refused() {
+    fn what_is_malformed_or_missing_is_refused() {
         for (good, bad) in [
             ("0af7651916cd43dd8448eb211c80319c", "0AF7651916CD43DD8448EB211C80319C"),
             ("0af7651916cd43dd8448eb211c80319c", "00000000000000000000000000000000"),
@@ -259,6 +289,10 @@ mod tests {
             ("\"1700000000000000000\"", "1700000000000000000"),
             ("\"1700000000000000001\"", "\"1600000000000000000\""),
             ("{\"intValue\":\"7\"}", "{\"intValue\":7}"),
+            ("\"root\"", "\"guess\""),
+            ("\"tracemend.link.confidence\"", "\"confidence\""),
+            ("\"unix\"", "\"tcp\""),
+            ("\"host.id\"", "\"host\""),
         ] {
             assert!(read_line(&LINE.replace(good, bad)).is_err(), "{bad}");
         }

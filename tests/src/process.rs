@@ -105,6 +105,11 @@ impl Process {
         writeln!(input, "{line}").with_context(|| format!("telling {} to {line}", self.name))
     }
 
+    /// Ends its input.
+    pub fn hush(&mut self) {
+        self.input = None;
+    }
+
     /// Waits for a line that contains `text`.
     ///
     /// # Errors

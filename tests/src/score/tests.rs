@@ -46,6 +46,7 @@ fn span(kind: Kind, ids: (u64, u64), parent: Option<u64>, ends: (&str, &str), ti
         start_ns: times.0,
         end_ns: times.1,
         attributes,
+        trace_state: String::new(),
         links: Vec::new(),
         resource: Arc::default(),
     }
