@@ -16,29 +16,37 @@ use tracemend_tests::workload::{self, Forward, Upstream};
 /// Spans of one request through nginx, gunicorn and a backend: three serving ends, two calling ones.
 const SPANS_EACH: usize = 5;
 
+/// A Jaeger in a scene; none, loudly, where there is none to start or nothing to watch.
+fn start(test: &str) -> Result<Option<(Scene, Jaeger)>> {
+    let binary = match jaeger::binary() {
+        Ok(binary) => binary,
+        Err(reason) => {
+            skip(test, reason);
+            return Ok(None);
+        }
+    };
+    let Some(scene) = Scene::open(test, &["nginx", "gunicorn"])? else {
+        return Ok(None);
+    };
+    let jaeger = Jaeger::start(&scene, binary)?;
+    Ok(Some((scene, jaeger)))
+}
+
 /// Two agents watch one chain, one writes a file and one exports to Jaeger: as span ids are made of what identifies an
 /// exchange, both must tell the same.
 #[test]
 fn jaeger_shows_the_spans_of_the_file_without_a_warning() -> Result<()> {
     let test = "jaeger_shows_the_spans_of_the_file_without_a_warning";
-    let binary = match jaeger::binary() {
-        Ok(binary) => binary,
-        Err(reason) => {
-            skip(test, reason);
-            return Ok(());
-        }
-    };
-    let Some(scene) = Scene::open(test, &["nginx", "gunicorn"])? else {
+    let Some((scene, jaeger)) = start(test)? else {
         return Ok(());
     };
-    let jaeger = Jaeger::start(&scene, binary)?;
     let (front, between, end) = (Target::ipv4()?, Target::ipv4()?, Target::ipv4()?);
     let backend = workload::backend(&scene, &end)?;
     let gunicorn = workload::gunicorn(&scene, &between, &end, 2, Forward::Nothing)?;
     let nginx = workload::nginx(&scene, &front, &between, Upstream::PerRequest)?;
     let traced = |agent: Builder| agent.tree(&backend).tree(&gunicorn).tree(&nginx);
     let filing = traced(Builder::new(&scene)).start()?;
-    let exporting = traced(Builder::exporting(&jaeger.endpoint(), "grpc")).start()?;
+    let exporting = traced(Builder::exporting(&jaeger.grpc_endpoint(), "grpc")).start()?;
     let sent = Load { connections: 4, ..Load::new(&front, "r", 20) }.run()?;
     exporting.stop()?;
     let spans = filing.stop()?.spans;
@@ -64,4 +72,59 @@ fn jaeger_shows_the_spans_of_the_file_without_a_warning() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// nginx -> gunicorn -> a unix socket -> a thread of its own -> the end, as the demo has it; Jaeger is a target too, and
+/// nothing is told of what it is sent.
+fn chain_is_shown_whole(test: &str, protocol: &str, endpoint: impl FnOnce(&Jaeger) -> String) -> Result<()> {
+    const REQUESTS: usize = 10;
+    /// Service, kind, evidence: each is the child of the one before it.
+    const CHAIN: [(&str, &str, &str); 7] = [
+        ("nginx", "server", "root"),
+        ("nginx", "client", "nginx"),
+        ("app", "server", "peer"),
+        ("app", "client", "thread"),
+        ("patterns", "server", "peer"),
+        ("patterns", "client", "birth"),
+        ("backend", "server", "peer"),
+    ];
+    let Some((scene, jaeger)) = start(test)? else {
+        return Ok(());
+    };
+    let (front, between, end) = (Target::ipv4()?, Target::ipv4()?, Target::ipv4()?);
+    let inner = Target::Unix(scene.path("inner.sock"));
+    let backend = workload::backend(&scene, &end)?;
+    let patterns = workload::patterns(&scene, &inner, &end)?;
+    let gunicorn = workload::gunicorn_calling(&scene, &between, &inner, "/join", 1, Forward::Nothing)?;
+    let nginx = workload::nginx(&scene, &front, &between, Upstream::PerRequest)?;
+    let targets = [&backend, &patterns, &gunicorn, &nginx, &jaeger.process];
+    let agent = targets.into_iter().fold(Builder::exporting(&endpoint(&jaeger), protocol), Builder::tree).start()?;
+    Load { pause: Duration::from_millis(300), ..Load::new(&front, "r", REQUESTS) }.run()?;
+    let stopped = agent.stop()?;
+    assert_eq!(stopped.counts["spans"], (CHAIN.len() * REQUESTS) as u64, "{:?}", stopped.losses);
+
+    assert_eq!(jaeger.services()?, ["app", "backend", "nginx", "patterns"]);
+    for trace in jaeger.traces("nginx", REQUESTS, Duration::from_secs(10))? {
+        assert_eq!(trace.len(), CHAIN.len(), "{trace:#?}");
+        let mut parent = None;
+        for link in CHAIN {
+            let span =
+                trace.iter().find(|span| span.parent == parent).with_context(|| format!("{link:?}: {trace:#?}"))?;
+            assert_eq!((span.service.as_str(), span.kind.as_str(), span.evidence.as_str()), link);
+            assert_eq!(span.warnings, Vec::<String>::new());
+            assert!(span.ip.is_some() && span.ip == trace[0].ip, "{trace:#?}");
+            parent = Some(span.span_id.clone());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn jaeger_shows_a_chain_of_every_kind_of_link_over_grpc() -> Result<()> {
+    chain_is_shown_whole("jaeger_shows_a_chain_of_every_kind_of_link_over_grpc", "grpc", Jaeger::grpc_endpoint)
+}
+
+#[test]
+fn jaeger_shows_a_chain_of_every_kind_of_link_over_http() -> Result<()> {
+    chain_is_shown_whole("jaeger_shows_a_chain_of_every_kind_of_link_over_http", "http/protobuf", Jaeger::http_endpoint)
 }

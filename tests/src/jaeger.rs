@@ -39,6 +39,7 @@ pub struct Jaeger {
     pub process: Process,
     query: Target,
     otlp_grpc_port: u16,
+    otlp_http_port: u16,
 }
 
 impl Jaeger {
@@ -48,11 +49,12 @@ impl Jaeger {
     /// It does not start.
     pub fn start(scene: &Scene, binary: PathBuf) -> Result<Self> {
         let query = Target::ipv4()?;
-        let (otlp_grpc_port, query_grpc) = (free_port()?, free_port()?);
+        let (otlp_grpc_port, otlp_http_port, query_grpc) = (free_port()?, free_port()?, free_port()?);
         let configuration = CONFIGURATION
             .replace("@QUERY@", &query.to_string())
             .replace("@QUERY_GRPC@", &format!("127.0.0.1:{query_grpc}"))
-            .replace("@OTLP_GRPC@", &format!("127.0.0.1:{otlp_grpc_port}"));
+            .replace("@OTLP_GRPC@", &format!("127.0.0.1:{otlp_grpc_port}"))
+            .replace("@OTLP_HTTP@", &format!("127.0.0.1:{otlp_http_port}"));
         let file = scene.path("jaeger.yaml");
         fs::write(&file, configuration)?;
         let mut command = Command::new(binary);
@@ -65,13 +67,19 @@ impl Jaeger {
             process.check()?;
             Ok(receiver.connect().ok().map(drop))
         })?;
-        Ok(Self { process, query, otlp_grpc_port })
+        Ok(Self { process, query, otlp_grpc_port, otlp_http_port })
     }
 
     /// Where it takes OTLP over gRPC.
     #[must_use]
-    pub fn endpoint(&self) -> String {
+    pub fn grpc_endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.otlp_grpc_port)
+    }
+
+    /// Where it takes OTLP over HTTP.
+    #[must_use]
+    pub fn http_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.otlp_http_port)
     }
 
     /// The trace with this id, once it has `spans` spans.
@@ -85,9 +93,42 @@ impl Jaeger {
                 return Ok(None);
             }
             ensure!(status == 200, "status {status} for the trace {id}");
-            let found = read_trace(&serde_json::from_slice(&body)?)?;
+            let answer: Value = serde_json::from_slice(&body)?;
+            let found = read_trace(&answer["data"][0])?;
             Ok(Some(found).filter(|found| found.len() >= spans))
         })
+    }
+
+    /// The traces that a service has part in, once there are `count`.
+    ///
+    /// # Errors
+    /// There are not within `limit`, or there are more.
+    pub fn traces(&self, service: &str, count: usize, limit: Duration) -> Result<Vec<Vec<JaegerSpan>>> {
+        let path = format!("/api/traces?service={service}&limit={}", 10 * count);
+        let found = wait::until(&format!("Jaeger has {count} traces of {service}"), limit, || {
+            let answer = self.ask(&path)?;
+            let traces = answer["data"].as_array().context("data")?;
+            Ok((traces.len() >= count).then(|| traces.clone()))
+        })?;
+        ensure!(found.len() == count, "{} traces of {service}, not {count}", found.len());
+        found.iter().map(read_trace).collect()
+    }
+
+    /// Every service it has spans of, sorted.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn services(&self) -> Result<Vec<String>> {
+        let answer = self.ask("/api/services")?;
+        let mut names: Vec<String> = serde_json::from_value(answer["data"].clone())?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn ask(&self, path: &str) -> Result<Value> {
+        let (status, body) = fetch(&self.query, path)?;
+        ensure!(status == 200, "status {status} for {path}");
+        Ok(serde_json::from_slice(&body)?)
     }
 }
 
@@ -102,6 +143,12 @@ pub struct JaegerSpan {
     pub name: String,
     /// Service of its process.
     pub service: String,
+    /// `ip` of its process: clocks of one address are not corrected.
+    pub ip: Option<String>,
+    /// `span.kind`.
+    pub kind: String,
+    /// `tracemend.link.evidence`.
+    pub evidence: String,
     /// Start in microseconds since the epoch.
     pub start_us: u64,
     /// Duration in microseconds.
@@ -125,21 +172,26 @@ fn fetch(target: &Target, path: &str) -> Result<(u16, Vec<u8>)> {
     Ok((status, answer.split_off(length)))
 }
 
-fn read_trace(answer: &Value) -> Result<Vec<JaegerSpan>> {
-    let trace = &answer["data"][0];
+fn read_trace(trace: &Value) -> Result<Vec<JaegerSpan>> {
     ensure!(trace["warnings"].is_null(), "the trace is warned of: {}", trace["warnings"]);
     let spans = trace["spans"].as_array().context("spans")?;
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    let tag = |holder: &Value, name: &str| {
+        holder["tags"].as_array()?.iter().find(|tag| tag["key"] == name).and_then(|tag| text(&tag["value"]))
+    };
     spans
         .iter()
         .map(|span| {
             let references = span["references"].as_array().map_or(&[][..], Vec::as_slice);
-            let process = span["processID"].as_str().context("processID")?;
+            let process = &trace["processes"][span["processID"].as_str().context("processID")?];
             Ok(JaegerSpan {
                 span_id: text(&span["spanID"]).context("spanID")?,
                 parent: references.iter().find(|one| one["refType"] == "CHILD_OF").and_then(|one| text(&one["spanID"])),
                 name: text(&span["operationName"]).context("operationName")?,
-                service: text(&trace["processes"][process]["serviceName"]).context("serviceName")?,
+                service: text(&process["serviceName"]).context("serviceName")?,
+                ip: tag(process, "ip"),
+                kind: tag(span, "span.kind").unwrap_or_default(),
+                evidence: tag(span, "tracemend.link.evidence").unwrap_or_default(),
                 start_us: span["startTime"].as_u64().context("startTime")?,
                 duration_us: span["duration"].as_u64().context("duration")?,
                 warnings: span["warnings"].as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(text).collect(),
@@ -164,7 +216,7 @@ extensions:
     grpc: { endpoint: '@QUERY_GRPC@' }
   jaeger_storage: { backends: { memory: { memory: { max_traces: 100000 } } } }
 receivers:
-  otlp: { protocols: { grpc: { endpoint: '@OTLP_GRPC@' } } }
+  otlp: { protocols: { grpc: { endpoint: '@OTLP_GRPC@' }, http: { endpoint: '@OTLP_HTTP@' } } }
 exporters:
   jaeger_storage_exporter: { trace_storage: memory }
 ";
@@ -179,14 +231,16 @@ mod tests {
         {"refType":"CHILD_OF","spanID":"b7ad6b7169203331"}],"startTime":1795733230001000,"duration":3000,"processID":"p1",
         "warnings":["invalid parent span IDs=b7ad6b7169203331; skipping clock skew adjustment"]},
         {"spanID":"b7ad6b7169203331","operationName":"GET","references":[],"startTime":1795733230000000,"duration":5000,
-        "processID":"p1","warnings":null}],"processes":{"p1":{"serviceName":"svc","tags":[]}},"warnings":null}]}"#;
+        "processID":"p1","warnings":null}],"processes":{"p1":{"serviceName":"svc","tags":[{"key":"ip","type":"string","value":"192.0.2.1"}]}},"warnings":null}]}"#;
 
     #[test]
     fn a_trace_is_read_with_its_warnings() {
-        let spans = read_trace(&serde_json::from_str(ANSWER).expect("JSON")).expect("a trace");
+        let answer: Value = serde_json::from_str(ANSWER).expect("JSON");
+        let spans = read_trace(&answer["data"][0]).expect("a trace");
         assert_eq!(spans.len(), 2);
         assert_eq!((spans[0].parent.as_deref(), spans[0].warnings.len()), (Some("b7ad6b7169203331"), 1));
         assert_eq!((spans[1].parent.as_deref(), spans[1].warnings.len()), (None, 0));
         assert_eq!((spans[1].service.as_str(), spans[1].duration_us), ("svc", 5000));
+        assert_eq!(spans[1].ip.as_deref(), Some("192.0.2.1"));
     }
 }

@@ -72,6 +72,21 @@ pub fn asyncio(scene: &Scene, target: &Target, backend: &Target, forward: Forwar
 /// # Errors
 /// It does not start.
 pub fn gunicorn(scene: &Scene, target: &Target, backend: &Target, workers: usize, forward: Forward) -> Result<Process> {
+    gunicorn_calling(scene, target, backend, "/work", workers, forward)
+}
+
+/// The same, calling this path.
+///
+/// # Errors
+/// It does not start.
+pub fn gunicorn_calling(
+    scene: &Scene,
+    target: &Target,
+    backend: &Target,
+    path: &str,
+    workers: usize,
+    forward: Forward,
+) -> Result<Process> {
     let mut command = Command::new(PYTHON);
     command
         .arg("/usr/bin/gunicorn")
@@ -80,7 +95,8 @@ pub fn gunicorn(scene: &Scene, target: &Target, backend: &Target, workers: usize
         .arg("--chdir")
         .arg(directory("python"))
         .arg("app:app")
-        .env("BACKEND", backend.to_string());
+        .env("BACKEND", backend.to_string())
+        .env("BACKEND_PATH", path);
     surroundings(&mut command, scene);
     Process::serving("gunicorn", with(&mut command, forward), target)?.forked(workers + 1)
 }

@@ -1,5 +1,5 @@
-"""A WSGI application for gunicorn's sync workers: each request makes one call to $BACKEND over the worker's kept-alive
-connection. With $FORWARD set it passes a `traceparent` on as it came, as simple programs do."""
+"""A WSGI application for gunicorn's sync workers: each request makes one call to $BACKEND, for $BACKEND_PATH, over the
+worker's kept-alive connection. With $FORWARD set it passes a `traceparent` on as it came, as simple programs do."""
 
 import os
 
@@ -19,7 +19,7 @@ def app(environ, start_response):
     headers = {}
     if "FORWARD" in os.environ and "HTTP_TRACEPARENT" in environ:
         headers["traceparent"] = environ["HTTP_TRACEPARENT"]
-    status = _caller.call(exchange_id + ".1", headers=headers)
+    status = _caller.call(exchange_id + ".1", os.environ["BACKEND_PATH"], headers)
     body = b"app %d\n" % status
     start_response("200 OK", [("content-length", str(len(body)))])
     return [body]
