@@ -20,7 +20,7 @@ fn the_records_of_a_thread_come_out_in_the_order_of_its_acts() -> Result<()> {
     let Some(scene) = scene("the_records_of_a_thread_come_out_in_the_order_of_its_acts")? else {
         return Ok(());
     };
-    let mut stage = Stage::start(scene, &Options { rings: 4, ..options() }, Vec::new())?;
+    let mut stage = Stage::start(scene, &Options { rings: 4, ..options() })?;
     let mut actor = stage.traced_actor()?;
     actor.begins(&format!(
         "def talk():\n  pairs = [tcp() for _ in range(8)]\n  for n in range({ROUNDS}):\n    a, b = pairs[n * 5 % 8]\n    \

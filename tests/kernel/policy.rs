@@ -42,7 +42,7 @@ fn a_connection_whose_role_was_guessed_wrong_is_put_right() -> Result<()> {
     actor.does("a, b = tcp(); a.send(b'x'); take(b, 1); b.send(b'y'); take(a, 1)")?;
     let (a, b) = (actor.cookie("a")?, actor.cookie("b")?);
     // The server's port is not known as one: it passes for a client.
-    let mut stage = Stage::start(scene, &options(), Vec::new())?;
+    let mut stage = Stage::start(scene, &options())?;
     stage.session.targets().add(actor.pid())?;
     actor.does(EXCHANGE)?;
     let told = stage.told()?;

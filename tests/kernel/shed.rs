@@ -20,7 +20,7 @@ fn a_flood_is_shed_in_whole_turns_and_another_process_is_not() -> Result<()> {
     let Some(scene) = scene("a_flood_is_shed_in_whole_turns_and_another_process_is_not")? else {
         return Ok(());
     };
-    let mut stage = Stage::start(scene, &small(), Vec::new())?;
+    let mut stage = Stage::start(scene, &small())?;
     let (mut noisy, mut quiet) = (stage.traced_actor()?, stage.traced_actor()?);
     for actor in [&mut noisy, &mut quiet] {
         actor.does("a, b = tcp()")?;
@@ -71,7 +71,7 @@ fn records_that_do_not_fit_are_counted_and_leave_a_gap_in_the_numbers() -> Resul
     let Some(scene) = scene("records_that_do_not_fit_are_counted_and_leave_a_gap_in_the_numbers")? else {
         return Ok(());
     };
-    let mut stage = Stage::start(scene, &small(), Vec::new())?;
+    let mut stage = Stage::start(scene, &small())?;
     let mut actor = stage.traced_actor()?;
     actor.does("a, b = tcp(); c, d = tcp()")?;
     let (a, c) = (actor.cookie("a")?, actor.cookie("c")?);

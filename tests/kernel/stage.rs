@@ -39,14 +39,19 @@ impl Stage {
         let Some(scene) = scene(test)? else {
             return Ok(None);
         };
-        let mut stage = Self::start(scene, &options(), Vec::new())?;
+        let mut stage = Self::start(scene, &options())?;
         let actor = stage.traced_actor()?;
         Ok(Some((stage, actor)))
     }
 
-    /// Loads the kernel half into a scene. `listeners` are ports that are listened on, with their network namespaces.
-    pub(crate) fn start(scene: Scene, options: &Options, listeners: Vec<(u32, u16)>) -> Result<Self> {
-        let session = Session::start(options, || Past { listeners, unix_connections: Vec::new() })?;
+    /// Loads the kernel half into a scene in which nothing is there yet.
+    pub(crate) fn start(scene: Scene, options: &Options) -> Result<Self> {
+        Self::start_late(scene, options, Past { listeners: Vec::new(), unix_connections: Vec::new() })
+    }
+
+    /// Loads the kernel half into a scene with a past.
+    pub(crate) fn start_late(scene: Scene, options: &Options, past: Past) -> Result<Self> {
+        let session = Session::start(options, || past)?;
         Ok(Self { session, scene, merge: Merge::default() })
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use tracemend::attach::Past;
 use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::decode::{Address, Bases, Closing, Connect, Event, Link, Opened, Tag};
 use tracemend_core::ids::{SockCookie, Tgid, Tid};
@@ -112,7 +113,8 @@ fn a_connection_older_than_the_hooks_has_its_role_by_its_port_and_its_true_offse
     let mut actor = Actor::start(&scene)?;
     actor.does("a, b = tcp(); a.send(b'unseen'); take(b, 6); b.send(b'too'); take(a, 3)")?;
     let listener = (network_namespace()?, actor.number("b.getsockname()[1]")?.try_into()?);
-    let mut stage = Stage::start(scene, &options(), vec![listener])?;
+    let past = Past { listeners: vec![listener], unix_connections: Vec::new() };
+    let mut stage = Stage::start_late(scene, &options(), past)?;
     stage.session.targets().add(actor.pid())?;
     actor.does("a.send(b'seen'); take(b, 4); b.send(b'!'); take(a, 1)")?;
     let told = stage.told()?;

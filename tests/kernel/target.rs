@@ -21,7 +21,7 @@ fn only_targets_are_told_of_and_only_while_they_are() -> Result<()> {
     let Some(scene) = scene("only_targets_are_told_of_and_only_while_they_are")? else {
         return Ok(());
     };
-    let mut stage = Stage::start(scene, &options(), Vec::new())?;
+    let mut stage = Stage::start(scene, &options())?;
     let mut actor = Actor::start(&stage.scene)?;
     let tells = |stage: &mut Stage, actor: &mut Actor| -> Result<bool> {
         actor.does(MOVE)?;
@@ -45,7 +45,7 @@ fn children_are_traced_as_their_parents_are() -> Result<()> {
     };
     // Every process is a target, but the one that is left out.
     let all = Options { trace_by_default: true, ..options() };
-    let mut stage = Stage::start(scene, &all, Vec::new())?;
+    let mut stage = Stage::start(scene, &all)?;
     let (mut named, mut left_out) = (stage.traced_actor()?, Actor::start(&stage.scene)?);
     stage.session.targets().leave_out(left_out.pid())?;
     for (actor, traced) in [(&mut named, true), (&mut left_out, false)] {
@@ -60,6 +60,25 @@ fn children_are_traced_as_their_parents_are() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_child_that_the_full_map_has_no_room_for_is_counted() -> Result<()> {
+    /// As many as the map holds; no process has such an id (`PID_MAX_LIMIT` is 2^22).
+    const FULL: u32 = 16_384;
+    const NOBODY: u32 = 1 << 24;
+    let Some((mut stage, mut actor)) = Stage::open("a_child_that_the_full_map_has_no_room_for_is_counted")? else {
+        return Ok(());
+    };
+    for number in 0..FULL - 1 {
+        stage.session.targets().add(NOBODY + number)?;
+    }
+    assert!(stage.session.targets().add(NOBODY + FULL).is_err(), "a target too many");
+    actor.does(MOVE_IN_CHILD)?;
+    let told = stage.told()?;
+    assert_eq!(told.all_data(actor.cookie("a")?).len(), 0, "the child is no target");
+    assert_eq!(stage.losses(), [("processes_full", 1)].into());
+    Ok(())
+}
+
 /// Its other end, at a collector say, must be known to be left out; what is said must not be copied.
 #[test]
 fn the_agents_own_connections_are_announced_and_never_copied() -> Result<()> {
@@ -67,7 +86,7 @@ fn the_agents_own_connections_are_announced_and_never_copied() -> Result<()> {
         return Ok(());
     };
     let all = Options { trace_by_default: true, ..options() };
-    let mut stage = Stage::start(scene, &all, Vec::new())?;
+    let mut stage = Stage::start(scene, &all)?;
     // Not even if it is named.
     stage.session.targets().add(std::process::id())?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use tracemend::attach::Past;
 use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::decode::{Address, Closing, Link, Opened};
 use tracemend_core::ids::SockCookie;
 
 use crate::actor::Actor;
-use crate::stage::Stage;
+use crate::stage::{Stage, options, scene};
 
 /// What a request and an answer between `a` and `b` tell, where `a` asks; `name` is what the serving end is bound to.
 fn ends_know_each_other(stage: &mut Stage, actor: &mut Actor, name: &Address) -> Result<()> {
@@ -84,6 +85,36 @@ fn sockets_at_one_address_stay_apart() -> Result<()> {
             assert_eq!((data.offset, data.len as usize), (0, number + 1));
         }
     }
+    Ok(())
+}
+
+/// Its counters begin with the first sight, so its past does not show in its offsets.
+#[test]
+fn a_connection_older_than_the_hooks_is_known_by_its_inode_once() -> Result<()> {
+    let Some(scene) = scene("a_connection_older_than_the_hooks_is_known_by_its_inode_once")? else {
+        return Ok(());
+    };
+    let mut actor = Actor::start(&scene)?;
+    let (old, new) = (scene.path("old"), scene.path("new"));
+    actor.does(&format!("a, b = unix({old:?}); a.send(b'unseen'); take(b, 6)"))?;
+    let inode = |actor: &mut Actor, name: &str| actor.number(&format!("os.fstat({name}.fileno()).st_ino"));
+    let unix_connections = vec![inode(&mut actor, "a")?, inode(&mut actor, "b")?];
+    let past = Past { listeners: Vec::new(), unix_connections };
+    let mut stage = Stage::start_late(scene, &options(), past)?;
+    stage.session.targets().add(actor.pid())?;
+    actor.does("b.send(b'seen'); take(a, 4)")?;
+    actor.does(&format!("c, d = unix({new:?}); c.send(b'request'); take(d, 7)"))?;
+    let told = stage.told()?;
+    for (name, old, opened) in [
+        ("a", true, Opened::Active),
+        ("b", true, Opened::Passive),
+        ("c", false, Opened::Active),
+        ("d", false, Opened::Passive),
+    ] {
+        let open = told.open(actor.cookie(name)?)?;
+        assert_eq!((open.old, open.opened), (old, opened), "{name}");
+    }
+    assert_eq!(told.only(actor.cookie("a")?, Recv)?.offset, 0);
     Ok(())
 }
 
