@@ -8,6 +8,7 @@
 //! ```text
 //! cargo test -p tracemend-tests --lib --test workloads                                    # scorer and workloads, no agent
 //! TRACEMEND_BIN=$PWD/target/release/tracemend cargo test -p tracemend-tests --test e2e [NAME]            # as root
+//! cargo test -p tracemend-tests --test kernel [NAME]                                           # as root, after build-ebpf
 //! TRACEMEND_BIN=... TRACEMEND_JAEGER=/path/to/jaeger cargo test -p tracemend-tests --test jaeger         # as root
 //! ```
 //! A test that cannot run here says so on standard error, on a line `skipped: TEST: REASON`, and passes.
