@@ -6,8 +6,12 @@ use anyhow::{Context, Result, ensure};
 use tracemend_tests::agent::Builder;
 use tracemend_tests::clock::near;
 use tracemend_tests::dialogue::Dialogue;
+use tracemend_tests::load::Load;
 use tracemend_tests::otlp::{Kind, Span};
 use tracemend_tests::scene::Scene;
+use tracemend_tests::score::Truth;
+use tracemend_tests::target::Target;
+use tracemend_tests::workload;
 
 /// 10 MB, in pieces that take about a second together.
 const PIECE_BYTES: usize = 100_000;
@@ -57,4 +61,25 @@ fn spans_of_large_bodies_end_with_the_last_byte_in_both_directions() -> Result<(
     assert_eq!(spans.len(), 6);
     last_until(&spans, "/download", download, downloaded)?;
     last_until(&spans, "/upload", upload, uploaded)
+}
+
+/// Too large for their heads alone, and over too soon to be counted at leisure: whatever else tells how far they came must
+/// not overtake their heads.
+#[test]
+fn large_answers_in_quick_succession_are_all_seen() -> Result<()> {
+    const COUNT: usize = 400;
+    let Some(scene) = Scene::open("large_answers_in_quick_succession_are_all_seen", &["python3"])? else {
+        return Ok(());
+    };
+    let target = Target::ipv4()?;
+    let backend = workload::backend(&scene, &target)?;
+    let agent = Builder::new(&scene).tree(&backend).pid(std::process::id()).start()?;
+    let load = Load { path: "/big/300000".to_owned(), connections: 2, ..Load::new(&target, "r", COUNT) };
+    let sent = load.run()?;
+    let stopped = agent.stop()?;
+    let score = Truth::new(scene.truth()?).driven(&sent).driver_traced().judge(&stopped.spans)?;
+    println!("{score}losses {:?}", stopped.losses);
+    score.all_right()?;
+    assert_eq!((score.exchanges, stopped.losses), (COUNT, std::collections::BTreeMap::new()));
+    Ok(())
 }

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracemend_core::decode::{self, Event};
 use tracemend_core::engine::{self, Engine, Output, Policy};
 use tracemend_core::ids::SockCookie;
+use zerocopy::IntoBytes as _;
 
 use crate::attach::{self, HookReport, Session};
 use crate::clock::Clock;
@@ -157,11 +158,11 @@ impl Stages {
 
     /// Ends what has ended, and sends everything before the deadline.
     fn finish(mut self, shutdown: &Shutdown, telemetry: Option<crate::telemetry::Telemetry>) -> anyhow::Result<()> {
-        // Records of the last moment are held for sorting: they come out with a later drain.
-        self.drain();
+        // What hooks are about to send is waited for, and then nothing can come in between any more.
         std::thread::sleep(POLL_MIN);
-        self.drain();
         self.sweep();
+        self.merge.fill(&mut self.session.rings);
+        self.release(u64::MAX);
         self.engine.finish(Clock::boot_now(), &mut self.out);
         self.hand_over();
         self.report.update(&self.session, &mut self.engine, &self.facts);
@@ -181,6 +182,12 @@ impl Stages {
     fn drain(&mut self) -> usize {
         let drained_at = Clock::boot_now().0;
         let records = self.merge.fill(&mut self.session.rings);
+        self.release(drained_at);
+        records
+    }
+
+    /// Handles all records that are in order, given when the rings were drained.
+    fn release(&mut self, drained_at: u64) {
         while let Some(record) = self.merge.next(drained_at) {
             match decode::decode(&record) {
                 Ok(event) => self.event(event),
@@ -191,7 +198,6 @@ impl Stages {
             }
         }
         self.hand_over();
-        records
     }
 
     fn event(&mut self, event: Event) {
@@ -215,8 +221,8 @@ impl Stages {
     }
 
     fn sweep(&mut self) {
-        let Self { session, progress, engine, out, .. } = self;
-        progress.sweep(session, |count| engine.push(Event::Count(count), out));
+        let Self { session, progress, merge, .. } = self;
+        progress.sweep(session, |count| merge.push(count.as_bytes()));
     }
 
     fn hand_over(&mut self) {

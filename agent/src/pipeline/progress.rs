@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use agent_ebpf::wire::config::CountKey;
-use tracemend_core::decode::{self, Count};
+use agent_ebpf::wire::config::{CountKey, CountValue};
+use agent_ebpf::wire::record::{Count, Header, kind};
 
 use crate::attach::Session;
 
@@ -18,7 +18,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Tells of every direction that came further, and forgets those that stand still.
+    /// Tells of every direction that came further, and forgets those that stand still. The map is ahead of the rings: what
+    /// is told has its place among their records.
     pub(super) fn sweep(&mut self, session: &mut Session, mut tell: impl FnMut(Count)) {
         let now: Vec<_> = session.counts();
         let mut seen = HashMap::with_capacity(now.len());
@@ -27,9 +28,7 @@ impl Progress {
             let still = match self.seen.get(&name) {
                 Some((end, sweeps)) if *end == value.end => sweeps + 1,
                 _ => {
-                    if let Some(count) = decode::count(key, value) {
-                        tell(count);
-                    }
+                    tell(record(key, value));
                     0
                 }
             };
@@ -41,4 +40,10 @@ impl Progress {
         }
         self.seen = seen;
     }
+}
+
+/// The record that the kernel half would send.
+const fn record(key: CountKey, value: CountValue) -> Count {
+    let header = Header { kind: kind::COUNT, pad: 0, size: size_of::<Count>() as u32, time: value.time };
+    Count { header, cookie: key.cookie, end: value.end, direction: key.direction }
 }

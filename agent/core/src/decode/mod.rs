@@ -7,4 +7,4 @@ pub use event::{
     Actor, Address, Bases, CaptureGap, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link,
     Listen, Open, Opened, Process, Tag,
 };
-pub use record::{Error, count, decode};
+pub use record::{Error, decode};

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use agent_ebpf::wire::config::{CountKey, CountValue};
 use agent_ebpf::wire::record::{self as wire, direction, end, flag, kind, opened};
 use agent_ebpf::wire::{loss, record};
 use thiserror::Error;
@@ -51,9 +50,13 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
         }
         kind::COUNT => {
             let layout = read::<wire::Count>(bytes, header.kind)?.0;
-            let key = CountKey { cookie: layout.cookie, direction: layout.direction };
-            let value = CountValue { end: layout.end, time: header.time };
-            count(key, value).map(Event::Count).ok_or(Error::Value(header.kind))
+            let cookie = SockCookie(layout.cookie);
+            let direction = match u8::try_from(layout.direction) {
+                Ok(direction::SEND) => Direction::Send,
+                Ok(direction::RECV) => Direction::Recv,
+                _ => return Err(Error::Value(header.kind)),
+            };
+            Ok(Event::Count(Count { cookie, direction, end: layout.end, time }))
         }
         kind::END => {
             let layout = read::<wire::End>(bytes, header.kind)?.0;
@@ -86,17 +89,6 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
         }
         other => Err(Error::Kind(other)),
     }
-}
-
-/// The event for an entry of the kernel half's map of counted bytes; none if its direction is outside its list.
-#[must_use]
-pub fn count(key: CountKey, value: CountValue) -> Option<Count> {
-    let direction = match u8::try_from(key.direction).ok()? {
-        direction::SEND => Direction::Send,
-        direction::RECV => Direction::Recv,
-        _ => return None,
-    };
-    Some(Count { cookie: SockCookie(key.cookie), direction, end: value.end, time: BootNanos(value.time) })
 }
 
 fn read<T: FromBytes + KnownLayout + Immutable>(bytes: &[u8], kind: u16) -> Result<(T, &[u8]), Error> {
