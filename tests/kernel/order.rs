@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use agent_ebpf::wire::config::capture;
 use anyhow::Result;
 use tracemend::attach::Options;
 use tracemend::clock::Clock;
 use tracemend::ring::Merge;
+use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::decode::{self, Event};
 use tracemend_core::ids::Tid;
 
@@ -70,5 +72,43 @@ fn the_records_of_a_thread_come_out_in_the_order_of_its_acts() -> Result<()> {
         assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{tid:?}: {numbers:?}");
     }
     assert!(stage.losses().is_empty(), "{:?}", stage.losses());
+    Ok(())
+}
+
+/// The kernel's counters move while the hook reads them: what is acknowledged, and what arrives.
+#[test]
+fn offsets_are_true_while_bytes_arrive_and_are_acknowledged() -> Result<()> {
+    const TOTAL: u64 = 40_000_000;
+    let Some(scene) = scene("offsets_are_true_while_bytes_arrive_and_are_acknowledged")? else {
+        return Ok(());
+    };
+    // Nobody reads meanwhile, so that as many calls as possible are made.
+    let mut stage = Stage::start(scene, &Options { rings: 1, ring_bytes: 128 << 20, ..options() })?;
+    let (mut server, mut client) = (stage.traced_actor()?, stage.traced_actor()?);
+    server.does("l = socket.create_server(('127.0.0.1', 0))")?;
+    let port = server.number("l.getsockname()[1]")?;
+    client.does(&format!("a = socket.create_connection(('127.0.0.1', {port})); d = bytes(8000)"))?;
+    server.does("b, _ = l.accept(); buffer = bytearray(5000)")?;
+    let (a, b) = (client.cookie("a")?, server.cookie("b")?);
+    stage.session.set_policy(a, capture::FULL)?;
+    stage.session.set_policy(b, capture::FULL)?;
+    client.begins(&format!("for _ in range({TOTAL} // 8000): a.sendall(d)"))?;
+    server.does(&format!("left = {TOTAL}\nwhile left > 0: left -= b.recv_into(buffer)"))?;
+    client.is_done()?;
+    let told = stage.told()?;
+    assert!(stage.losses().is_empty(), "{:?}", stage.losses());
+    for (cookie, direction, first) in [(a, Send, 1), (b, Recv, 0)] {
+        let mut expected = first;
+        let mut wrong = Vec::new();
+        let data = told.data(cookie, direction);
+        for data in &data {
+            if data.offset != expected {
+                wrong.push((expected, data.offset.wrapping_sub(expected).cast_signed()));
+            }
+            expected += u64::from(data.len);
+        }
+        assert_eq!(expected, TOTAL + first);
+        assert!(wrong.is_empty(), "{} of {} {direction:?} records: {wrong:?}", wrong.len(), data.len());
+    }
     Ok(())
 }
