@@ -1,18 +1,23 @@
 //! Records into the rings, and what is counted when one does not fit.
+//!
+//! Functions with a C signature take and return numbers alone. They are global to the verifier, which checks each of them
+//! once, whatever its callers know, instead of anew on every path that leads to a call.
 
 use core::ffi::c_void;
 use core::hint::black_box;
 
 use agent_ebpf::wire::config::{CountKey, CountValue, Process};
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Actor, Count, Data, Header, Open, direction, kind};
+use agent_ebpf::wire::record::{Actor, Count, Data, End, Header, Open, direction, kind};
 use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_ringbuf_query};
 
+use aya_log_ebpf::warn;
+
 use crate::kernel::task::Task;
 use crate::maps::{
-    CAPTURE_BYTES_MAX, CONTROL, COUNTS, Connection, LOSSES, PROCESSES, RING_0, RING_1, RING_2, RING_3, Scratch, Thread,
-    Value, setting,
+    CAPTURE_BYTES_MAX, CONTROL, COUNTS, Connection, LOSSES, PROCESSES, RING_0, RING_1, RING_2, RING_3, SCRATCH,
+    Scratch, Thread, Value, setting,
 };
 
 /// Length of a budget window.
@@ -31,19 +36,55 @@ pub fn header<T>(kind: u16) -> Header {
     Header { kind, pad: 0, size: size_of::<T>() as u32, time: now() }
 }
 
-/// Counts a loss. True if it is the first of its kind on this CPU: worth a line in the log.
-#[inline(never)]
-pub fn count(reason: u16) -> bool {
-    let Some(mut counter) = LOSSES.get_ptr_mut(u32::from(reason)).and_then(Value::<u64>::new) else {
-        return false;
-    };
-    *counter += 1;
-    *counter == 1
+/// Counts a loss.
+#[inline(always)]
+pub fn count(reason: u16) {
+    count_loss(u64::from(reason));
 }
 
-/// Raises the lossy epoch of a process: nothing its threads carry is exact any more.
+/// Counts a loss of a process, and logs the first of its kind on each CPU.
+#[inline(always)]
+pub fn count_aloud(reason: u16, tgid: u32) {
+    if count_loss(u64::from(reason)) == 1 {
+        log_loss(u64::from(reason), u64::from(tgid));
+    }
+}
+
+/// Counts a loss, and says how many of its kind there were on this CPU.
 #[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn count_loss(reason: u64) -> u64 {
+    let Some(mut counter) = LOSSES.get_ptr_mut(reason as u32).and_then(Value::<u64>::new) else {
+        return 0;
+    };
+    *counter += 1;
+    *counter
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn log_loss(reason: u64, tgid: u64) -> u64 {
+    if reason == u64::from(loss::TASK_STORAGE) {
+        warn!(NoContext, "no task storage: threads of process {} carry no tags", tgid);
+    } else {
+        warn!(NoContext, "no socket storage: connections of process {} are not traced", tgid);
+    }
+    0
+}
+
+/// The logger asks for a context and does not use it.
+struct NoContext;
+
+/// Raises the lossy epoch of a process: nothing its threads carry is exact any more.
+#[inline(always)]
 pub fn lossy(tgid: u32) {
+    raise_epoch(u64::from(tgid));
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn raise_epoch(tgid: u64) -> u64 {
+    let tgid = tgid as u32;
     if let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) {
         process.lossy += 1;
     } else {
@@ -56,6 +97,7 @@ pub fn lossy(tgid: u32) {
     if let Some(mut control) = CONTROL.get_ptr_mut(0).and_then(Value::new) {
         control.generation += 1;
     }
+    0
 }
 
 /// Writes who acts, and raises the thread's sequence number.
@@ -79,17 +121,21 @@ pub fn record<T>(shard: u64, value: &T) -> bool {
     output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64)
 }
 
-/// Sends the open record in the scratch buffer.
-#[inline(always)]
-pub fn open(shard: u64, scratch: &Scratch) -> bool {
-    record::<Open>(shard, &scratch.open)
+/// Sends the open record in the scratch buffer. 1 if it found room.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn send_open(shard: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new) else { return 0 };
+    u64::from(record::<Open>(shard, &scratch.open))
 }
 
-/// Sends the data record in the scratch buffer with its captured bytes.
-#[inline(always)]
-pub fn data(shard: u64, scratch: &Scratch) -> bool {
+/// Sends the data record in the scratch buffer with its captured bytes. 1 if it found room.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn send_data(shard: u64) -> u64 {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new) else { return 0 };
     let captured = black_box(u64::from(scratch.data.captured)) & (2 * CAPTURE_BYTES_MAX as u64 - 1);
-    output(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured)
+    u64::from(output(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured))
 }
 
 #[inline(never)]
@@ -106,34 +152,35 @@ fn output(shard: u64, data: *const c_void, size: u64) -> bool {
     result == 0
 }
 
-/// What is to become of a turn that begins.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+/// What becomes of a turn.
+pub mod admission {
     /// It is told.
-    Told,
+    pub const TOLD: u64 = 0;
     /// It is shed, and one record says so.
-    Shed,
+    pub const SHED: u64 = 1;
     /// It is shed in silence: the ring has no room for its record either.
-    Silent,
+    pub const SILENT: u64 = 2;
 }
 
 /// Admits a turn, unless its ring is more than half full and its process has used up its share of the current window.
 /// The share shrinks with the room that is left, so that a flood throttles itself before the ring is full, and a process
-/// that sends little is told to the last.
+/// that sends little is told to the last. The answer is one of [`admission`].
 #[inline(never)]
-pub fn admit(shard: u64, tgid: u32, bytes: u32) -> Admission {
+#[unsafe(no_mangle)]
+pub extern "C" fn admit(shard: u64, tgid: u64, bytes: u64) -> u64 {
+    let tgid = tgid as u32;
     let filled = fill(ring(shard));
     let size = u64::from(setting!(ring_bytes));
     if filled < size / 4 {
-        return Admission::Told;
+        return admission::TOLD;
     }
     let time = now();
     let Some(mut process) = PROCESSES.get_ptr_mut(tgid).and_then(Value::new) else {
-        let process = Process { trace: 0, lossy: 0, window: time, window_bytes: u64::from(bytes) };
+        let process = Process { trace: 0, lossy: 0, window: time, window_bytes: bytes };
         if PROCESSES.insert(tgid, process, u64::from(BPF_ANY)).is_err() {
             count(loss::PROCESSES_FULL);
         }
-        return Admission::Told;
+        return admission::TOLD;
     };
     if time - process.window > WINDOW_NS {
         process.window = time;
@@ -143,10 +190,10 @@ pub fn admit(shard: u64, tgid: u32, bytes: u32) -> Admission {
     // A ring has at most 1 GiB, so the product fits; a divisor that may be 0 would compile to a panic.
     let share = u64::from(setting!(process_budget_bytes)) * room / (size / 2).max(1);
     if filled <= size / 2 || process.window_bytes <= share {
-        process.window_bytes += u64::from(bytes);
-        return Admission::Told;
+        process.window_bytes += bytes;
+        return admission::TOLD;
     }
-    if filled > size / 4 * 3 { Admission::Silent } else { Admission::Shed }
+    if filled > size / 4 * 3 { admission::SILENT } else { admission::SHED }
 }
 
 #[inline(always)]
@@ -165,31 +212,66 @@ fn ring(shard: u64) -> *mut c_void {
     }
 }
 
+/// Tells that a direction or all of a connection is over, once.
+#[inline(always)]
+pub fn ended(connection: &mut Connection, what: u32, errno: u32) -> Option<()> {
+    let bit = 1_u8 << what;
+    if connection.announced == 0 || connection.ended & bit != 0 {
+        return None;
+    }
+    counts(connection);
+    let header = header::<End>(kind::END);
+    if record(connection.cookie, &End { header, cookie: connection.cookie, what, errno }) {
+        connection.ended |= bit;
+    }
+    Some(())
+}
+
 /// Sends what was noted of both directions of a connection before anything later is told: the order of a thread's acts,
 /// and of a connection's turns, is evidence.
 #[inline(always)]
 pub fn counts(connection: &mut Connection) {
     if connection.counting[0] != 0 {
         connection.counting[0] = 0;
-        count_of(connection.cookie, u64::from(direction::SEND));
+        send_count(connection.cookie, u64::from(direction::SEND));
     }
     if connection.counting[1] != 0 {
         connection.counting[1] = 0;
-        count_of(connection.cookie, u64::from(direction::RECV));
+        send_count(connection.cookie, u64::from(direction::RECV));
     }
 }
 
-/// Sends what was noted of one direction, if anything still is.
+/// Sends what was noted of one direction, if anything still is. 1 if so.
 #[inline(never)]
-pub fn count_of(cookie: u64, direction: u64) {
+#[unsafe(no_mangle)]
+pub extern "C" fn send_count(cookie: u64, direction: u64) -> u64 {
     let key = CountKey { cookie, direction };
     let Some(value) = COUNTS.get_ptr_mut(key).and_then(Value::<CountValue>::new) else {
-        return;
+        return 0;
     };
     let mut header = header::<Count>(kind::COUNT);
     header.time = value.time;
-    if record(cookie, &Count { header, cookie, end: value.end, direction }) {
+    let sent = record(cookie, &Count { header, cookie, end: value.end, direction });
+    if sent {
         // Swept by user space a moment ago: nothing to delete is no error.
         let _ = COUNTS.remove(key);
     }
+    u64::from(sent)
+}
+
+/// Notes how far a direction came beyond its head; 0 if there is no room to note it.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn note_count(cookie: u64, direction: u64, end: u64) -> u64 {
+    let key = CountKey { cookie, direction };
+    if let Some(mut value) = COUNTS.get_ptr_mut(key).and_then(Value::<CountValue>::new) {
+        value.time = now();
+        value.end = end;
+        return 1;
+    }
+    let noted = COUNTS.insert(key, CountValue { end, time: now() }, u64::from(BPF_ANY)).is_ok();
+    if !noted {
+        count(loss::COUNTS_FULL);
+    }
+    u64::from(noted)
 }

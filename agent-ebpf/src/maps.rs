@@ -102,6 +102,8 @@ pub struct Scratch {
 pub struct Connection {
     /// Socket cookie; 0 until the payload probes saw the socket.
     pub cookie: u64,
+    /// Address of its `struct socket`, which a descriptor must lead to.
+    pub socket: u64,
     /// Raw offset of the current turn's first byte: sent, received.
     pub turn_start: [u64; 2],
     /// Bytes moved so far on a unix socket: sent, received. TCP counts its own.

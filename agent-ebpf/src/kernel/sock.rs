@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use agent_ebpf::wire::record::Open;
+use agent_ebpf::wire::record::{Open, opened};
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::generated::{
     bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_storage_get, bpf_skc_to_tcp_sock, bpf_skc_to_unix_sock,
@@ -155,41 +155,32 @@ impl Sock {
 pub struct Tcp(*const c_void);
 
 impl Tcp {
-    /// Raw offset behind the last byte received by the process.
+    /// Raw offset behind the last byte received by the process, given the base of what is received.
     ///
-    /// `bytes_received` counts what arrived; what is behind `copied_seq` was not read yet.
+    /// The payload hooks run without the socket lock, so no two numbers the network changes may be combined: the
+    /// sequence number of the last byte read changes by the process alone, and what arrived only lends its high half.
     #[inline(always)]
-    pub fn received(self) -> u64 {
-        let arrived: u64 = load(self.0, offset!(tcp_bytes_received));
-        let next: u32 = load(self.0, offset!(tcp_rcv_nxt));
+    pub fn received(self, base: u32) -> u64 {
         let copied: u32 = load(self.0, offset!(tcp_copied_seq));
-        arrived.wrapping_sub(u64::from(next.wrapping_sub(copied)))
+        let arrived: u64 = load(self.0, offset!(tcp_bytes_received));
+        let unread = (arrived as u32).wrapping_sub(copied.wrapping_sub(base));
+        arrived.wrapping_sub(u64::from(unread))
     }
 
-    /// Raw offset behind the last byte sent by the process; one more than the payload where this end opened the
-    /// connection, since its acknowledged bytes count the SYN.
+    /// Raw offset behind the last byte sent by the process, given the base of what is sent; one more than the payload
+    /// where this end opened the connection, since its acknowledged bytes count the SYN.
     #[inline(always)]
-    pub fn sent(self) -> u64 {
+    pub fn sent(self, base: u32) -> u64 {
         let acked: u64 = load(self.0, offset!(tcp_bytes_acked));
-        let unacked: u32 = load(self.0, offset!(tcp_snd_una));
         let written: u32 = load(self.0, offset!(tcp_write_seq));
-        acked.wrapping_add(u64::from(written.wrapping_sub(unacked)))
+        let unacked = written.wrapping_sub(base).wrapping_sub(acked as u32);
+        acked.wrapping_add(u64::from(unacked))
     }
 
-    /// Where the counts of sent and received bytes start, in sequence numbers.
-    ///
-    /// The hook runs without the socket lock, so each base is read twice; none unless both agree.
+    /// Where the counts of sent and received bytes start, in sequence numbers: right under the socket lock only.
     #[inline(always)]
-    pub fn bases(self) -> Option<[u32; 2]> {
-        let first = [self.send_base(), self.receive_base()];
-        let second = [self.send_base(), self.receive_base()];
-        if first[0] == second[0] && first[1] == second[1] { Some(first) } else { None }
-    }
-
-    /// The bases at the moment the connection is established, before any byte moved.
-    #[inline(always)]
-    pub fn initial_bases(self) -> [u32; 2] {
-        [load(self.0, offset!(tcp_write_seq)), load(self.0, offset!(tcp_rcv_nxt))]
+    pub fn bases(self) -> [u32; 2] {
+        [self.send_base(), self.receive_base()]
     }
 
     #[inline(always)]
@@ -239,7 +230,9 @@ impl Unix {
     #[inline(always)]
     pub fn path(self, open: &mut Open) {
         let own: u64 = load(self.0, offset!(unix_addr));
-        let address = if own == 0 { self.peer_address() } else { own };
+        // A client may be bound to a name too: the server's is the connection's.
+        let peer = self.peer_address();
+        let address = if peer != 0 && (own == 0 || open.opened == opened::ACTIVE) { peer } else { own };
         open.path_len = 0;
         if address == 0 {
             return;

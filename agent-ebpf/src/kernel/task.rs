@@ -5,7 +5,6 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::{BPF_LOCAL_STORAGE_GET_F_CREATE, task_struct};
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs, bpf_task_storage_get};
 
-use crate::kernel::sock::Sock;
 use crate::kernel::{copy, load};
 use crate::maps::{self, THREADS, Thread, Value, offset};
 
@@ -94,9 +93,9 @@ impl Task {
         Registers(unsafe { bpf_task_pt_regs(self.0) } as usize as *const c_void)
     }
 
-    /// `f_flags` of descriptor `fd`, if that descriptor is the socket behind `sock`.
+    /// `f_flags` of descriptor `fd`, if that descriptor is the `struct socket` at an address.
     #[inline(always)]
-    pub fn descriptor_of(self, fd: u32, sock: Sock) -> Option<u32> {
+    pub fn descriptor_of(self, fd: u32, socket: u64) -> Option<u32> {
         let files: *const c_void = load(self.base(), offset!(task_files));
         let table: *const c_void = load(files, offset!(files_table));
         let max: u32 = load(table, offset!(table_max));
@@ -107,7 +106,7 @@ impl Task {
         let slot = (slots + u64::from(fd) * 8) as *const c_void;
         let file: u64 = copy(slot)?;
         let private: u64 = copy((file + u64::from(offset!(file_private))) as *const c_void)?;
-        if private == 0 || private != sock.socket() {
+        if private == 0 || private != socket {
             return None;
         }
         copy((file + u64::from(offset!(file_flags))) as *const c_void)

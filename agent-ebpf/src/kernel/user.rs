@@ -9,7 +9,7 @@ use agent_ebpf::wire::loss;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 
 use crate::kernel::task::Registers;
-use crate::maps::CAPTURE_BYTES_MAX;
+use crate::maps::{CAPTURE_BYTES_MAX, SCRATCH, Scratch, Value};
 
 /// Buffers of one call that are walked.
 const BUFFERS_MAX: u64 = 8;
@@ -40,17 +40,17 @@ pub struct Captured {
     pub unseen: u16,
 }
 
-/// Copies up to `wanted` bytes of the call's buffers to `target`, which holds twice [`CAPTURE_BYTES_MAX`].
+/// Copies up to `wanted` bytes of the call's buffers to the scratch buffer.
 #[inline(always)]
-pub fn capture(registers: Registers, buffers: Buffers, wanted: u32, target: *mut u8) -> Captured {
+pub fn capture(registers: Registers, buffers: Buffers, wanted: u32) -> Captured {
     match buffers {
-        Buffers::Flat => match fill(target, 0, wanted, registers.second()) {
+        Buffers::Flat => match fill(0, wanted, registers.second()) {
             Some(bytes) => Captured { bytes, unseen: 0 },
             None => Captured { bytes: 0, unseen: loss::USER_FAULT },
         },
-        Buffers::Vector => vectors(registers.second(), registers.third(), wanted, target),
+        Buffers::Vector => vectors(registers.second(), registers.third(), wanted),
         Buffers::Message => match read::<MessageHead>(registers.second()) {
-            Some(head) => vectors(head.vectors, head.count, wanted, target),
+            Some(head) => vectors(head.vectors, head.count, wanted),
             None => Captured { bytes: 0, unseen: loss::USER_FAULT },
         },
         Buffers::Many => Captured { bytes: 0, unseen: loss::MULTI_MESSAGE },
@@ -58,35 +58,48 @@ pub fn capture(registers: Registers, buffers: Buffers, wanted: u32, target: *mut
 }
 
 #[inline(always)]
-fn vectors(address: u64, count: u64, wanted: u32, target: *mut u8) -> Captured {
+fn vectors(address: u64, count: u64, wanted: u32) -> Captured {
     let mut filled = 0_u32;
     for index in 0..BUFFERS_MAX {
         if index >= count || filled >= wanted {
             return Captured { bytes: filled, unseen: 0 };
         }
-        let Some(vector) = read::<Vector>(address + index * size_of::<Vector>() as u64) else {
+        let vector = address + index * size_of::<Vector>() as u64;
+        let now_filled = take_vector(vector, u64::from(filled), u64::from(wanted));
+        if now_filled == FAULT {
             return Captured { bytes: filled, unseen: loss::USER_FAULT };
-        };
-        let room = wanted - filled;
-        let take = if vector.length < u64::from(room) { vector.length as u32 } else { room };
-        if take == 0 {
-            continue;
         }
-        match fill(target, filled, take, vector.base) {
-            Some(bytes) => filled += bytes,
-            None => {
-                return Captured { bytes: filled, unseen: loss::USER_FAULT };
-            }
-        }
+        filled = now_filled as u32;
     }
     let unseen = if filled < wanted && count > BUFFERS_MAX { loss::MANY_BUFFERS } else { 0 };
     Captured { bytes: filled, unseen }
 }
 
-/// Copies `length` bytes (at most [`CAPTURE_BYTES_MAX`]) to `target + filled`.
+/// What [`take_vector`] says of a buffer that cannot be read.
+const FAULT: u64 = u64::MAX;
+
+/// Appends the bytes of one buffer to the `filled` ones in the scratch buffer, up to `wanted`. How many there are then. In
+/// numbers alone, so that the verifier checks it once and not for every turn of the loop.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn take_vector(vector: u64, filled: u64, wanted: u64) -> u64 {
+    let Some(vector) = read::<Vector>(vector) else { return FAULT };
+    let room = wanted.saturating_sub(filled);
+    let take = if vector.length < room { vector.length } else { room };
+    if take == 0 {
+        return filled;
+    }
+    match fill(filled as u32, take as u32, vector.base) {
+        Some(bytes) => filled + u64::from(bytes),
+        None => FAULT,
+    }
+}
+
+/// Copies `length` bytes (at most [`CAPTURE_BYTES_MAX`]) to the scratch buffer, behind the `filled` ones.
 #[inline(always)]
-fn fill(target: *mut u8, filled: u32, length: u32, source: u64) -> Option<u32> {
+fn fill(filled: u32, length: u32, source: u64) -> Option<u32> {
     const MASK: u64 = CAPTURE_BYTES_MAX as u64 - 1;
+    let mut scratch = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new)?;
     // The verifier must see both bounds on the very registers it checks, whatever the compiler knows already.
     let at = black_box(u64::from(filled)) & MASK;
     let mut length = black_box(u64::from(length));
@@ -97,7 +110,7 @@ fn fill(target: *mut u8, filled: u32, length: u32, source: u64) -> Option<u32> {
     if length > CAPTURE_BYTES_MAX as u64 {
         return None;
     }
-    let place = target.wrapping_add(at as usize);
+    let place = scratch.bytes.as_mut_ptr().wrapping_add(at as usize);
     // SAFETY: `at` and `length` are each below the capture limit and the target holds twice that; the helper checks
     // the source itself and never faults a page in.
     let result = unsafe { bpf_probe_read_user(place.cast(), length as u32, source as *const c_void) };

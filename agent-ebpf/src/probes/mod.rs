@@ -2,4 +2,5 @@
 
 pub mod payload;
 pub mod process;
+mod proof;
 pub mod state;

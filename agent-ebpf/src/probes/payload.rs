@@ -8,31 +8,24 @@
 //! hook's socket.
 
 use agent_ebpf::rules::head::head_bytes;
-use agent_ebpf::rules::syscall::{receiving, sending};
-use agent_ebpf::wire::config::{CountKey, CountValue, ListenerKey, capture, trace};
+use agent_ebpf::wire::config::{ListenerKey, capture, trace};
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{End, Header, Open, direction, end, flag, kind, opened};
-use aya_ebpf::bindings::BPF_ANY;
+use agent_ebpf::wire::record::{Open, direction, end, flag, kind, opened};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use aya_log_ebpf::warn;
 
-use crate::emit::{self, Admission};
-use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock};
-use crate::kernel::task::{O_NONBLOCK, Task};
-use crate::kernel::user;
+use crate::emit;
+use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock, Tcp};
+use crate::kernel::task::Task;
 use crate::maps::{
-    CONTROL, COUNTS, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
+    CONTROL, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
 };
+use crate::probes::proof::prove;
 
 /// `MSG_OOB`, `MSG_PEEK` and `MSG_ERRQUEUE`: bytes that are not the stream's next ones.
 const MSG_ASIDE: u32 = 0x1 | 0x2 | 0x2000;
 /// `MSG_PEEK`.
 const MSG_PEEK: u32 = 0x2;
-/// `MSG_TRUNC`: TCP takes the bytes from the stream and copies none of them (tcp(7)).
-const MSG_TRUNC: u32 = 0x20;
-/// `MSG_DONTWAIT`, which the kernel adds for descriptors in non-blocking mode.
-const MSG_DONTWAIT: u32 = 0x40;
 /// `ECONNRESET`, `EPIPE`, `ETIMEDOUT`, negative.
 const FATAL: [i32; 3] = [-104, -32, -110];
 
@@ -82,9 +75,7 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
         return None;
     }
     let Some(mut thread) = task.thread() else {
-        if emit::count(loss::TASK_STORAGE) {
-            warn!(ctx, "no task storage for thread {} of process {}", task.tid(), task.tgid());
-        }
+        emit::count_aloud(loss::TASK_STORAGE, task.tgid());
         emit::lossy(task.tgid());
         return None;
     };
@@ -92,9 +83,7 @@ fn moved(ctx: &BtfTracePointContext, direction: u8) -> Option<()> {
         return announce_agent(sock, family, task, &mut thread);
     }
     let Some(mut connection) = sock.connection() else {
-        if emit::count(loss::SOCKET_STORAGE) {
-            warn!(ctx, "no socket storage: connections of process {} are not traced", task.tgid());
-        }
+        emit::count_aloud(loss::SOCKET_STORAGE, task.tgid());
         return None;
     };
     let call = Call { direction, length: result as u32, flags };
@@ -121,9 +110,10 @@ fn bytes(
             emit::count(loss::OTHER_PROTOCOL);
             return None;
         };
-        let behind = if call.direction == direction::SEND { tcp.sent() } else { tcp.received() };
-        let bases = tcp.bases();
-        (behind.wrapping_sub(u64::from(call.length)), bases.unwrap_or([0; 2]), bases.is_some())
+        find_bases(tcp, connection);
+        let [sent, received] = connection.bases;
+        let behind = if call.direction == direction::SEND { tcp.sent(sent) } else { tcp.received(received) };
+        (behind.wrapping_sub(u64::from(call.length)), connection.bases, connection.bases_known != 0)
     };
     if connection.cookie == 0 {
         first_sight(sock, family, connection, call.direction, offset);
@@ -136,6 +126,10 @@ fn bytes(
         connection.turns[index] += 1;
         emit::counts(connection);
         begin_turn(connection, task, call);
+        if connection.shed == 2 {
+            // Nothing is told of this turn, so its thread must not look as if nothing had happened.
+            thread.seq += 1;
+        }
     }
     if call.direction == direction::RECV {
         thread.turn.cookie = cookie;
@@ -148,13 +142,14 @@ fn bytes(
     if thread.counting != 0 && (thread.counting != cookie || thread.counting_direction != u32::from(call.direction)) {
         let pending = thread.counting;
         thread.counting = 0;
-        emit::count_of(pending, u64::from(thread.counting_direction));
+        emit::send_count(pending, u64::from(thread.counting_direction));
     }
     if connection.policy == capture::NONE || shed_in_silence(connection, turn_start, index) {
         return None;
     }
     let wanted = if connection.shed != 0 { 0 } else { wanted_bytes(connection, index, offset, call) };
-    if wanted == 0 && !turn_start && connection.announced != 0 && counted(cookie, call, offset) {
+    let counts = wanted == 0 && !turn_start && connection.announced != 0;
+    if counts && emit::note_count(cookie, u64::from(call.direction), offset + u64::from(call.length)) != 0 {
         connection.counting[index] = 1;
         thread.counting = cookie;
         thread.counting_direction = u32::from(call.direction);
@@ -167,10 +162,13 @@ fn bytes(
         return None;
     }
     scratch.busy = 1;
-    if connection.announced == 0 {
-        connection.announced = 1;
-        announce(sock, family, task, thread, connection, &mut scratch, 0);
+    if connection.announced == 0 && !announce(sock, family, task, thread, connection, &mut scratch, 0) {
+        // It is announced with its next bytes, and has a past by then.
+        connection.old = 1;
+        scratch.busy = 0;
+        return None;
     }
+    connection.announced = 1;
     let scratch = &mut *scratch;
     scratch.data.header = emit::header::<agent_ebpf::wire::record::Data>(kind::DATA);
     emit::actor(&mut scratch.data.actor, task, thread);
@@ -194,17 +192,28 @@ fn bytes(
     if connection.shed != 0 {
         flags |= flag::SHED;
     }
-    let captured = prove(sock, task, call, wanted, scratch, &mut flags);
-    scratch.data.captured = captured.bytes;
-    scratch.data.unseen = captured.unseen;
-    scratch.data.flags = flags;
-    scratch.data.header.size = size_of::<agent_ebpf::wire::record::Data>() as u32 + captured.bytes;
-    if captured.unseen != 0 {
-        emit::count(captured.unseen);
+    let proof = prove(connection.socket, family, call.direction, wanted, call.flags);
+    scratch.data.captured = proof.bytes;
+    scratch.data.unseen = proof.unseen;
+    scratch.data.flags = flags | proof.flags;
+    scratch.data.header.size = size_of::<agent_ebpf::wire::record::Data>() as u32 + proof.bytes;
+    if proof.unseen != 0 {
+        emit::count(proof.unseen);
     }
-    emit::data(cookie, scratch);
+    emit::send_data(cookie);
     scratch.busy = 0;
     Some(())
+}
+
+/// Notes where a connection's byte counts start, if its establishment was not seen. The numbers change under the socket
+/// lock, which this hook does not hold, so they are read twice; until both samples agree offsets may be wrong.
+#[inline(always)]
+fn find_bases(tcp: Tcp, connection: &mut Connection) {
+    if connection.bases_known == 0 {
+        let (first, second) = (tcp.bases(), tcp.bases());
+        connection.bases = second;
+        connection.bases_known = u8::from(first[0] == second[0] && first[1] == second[1]);
+    }
 }
 
 /// True if nothing more is told of a shed exchange: one record at the beginning of its request says that it is shed.
@@ -214,47 +223,20 @@ fn shed_in_silence(connection: &Connection, turn_start: bool, index: usize) -> b
     connection.shed == 2 || (connection.shed == 1 && !(turn_start && asks))
 }
 
-/// Captures what is wanted, if the caller's registers prove the buffer.
-#[inline(always)]
-fn prove(sock: Sock, task: Task, call: Call, wanted: u32, scratch: &mut Scratch, flags: &mut u8) -> user::Captured {
-    let refused = |unseen| user::Captured { bytes: 0, unseen };
-    if !task.has_user_registers() {
-        return refused(loss::NO_USER_CALLER);
-    }
-    let registers = task.registers();
-    let number = registers.number();
-    let buffers = if call.direction == direction::SEND { sending(number) } else { receiving(number) };
-    let Some(buffers) = buffers.filter(|_| registers.in_call()) else {
-        return refused(loss::OTHER_SYSCALL);
-    };
-    let Some(descriptor) = task.descriptor_of(registers.first() as u32, sock) else {
-        return refused(loss::OTHER_SOCKET);
-    };
-    *flags |= flag::PROVEN;
-    if descriptor & O_NONBLOCK == 0 && call.flags & MSG_DONTWAIT == 0 {
-        *flags |= flag::BLOCKING;
-    }
-    if wanted == 0 {
-        return refused(0);
-    }
-    if call.direction == direction::RECV && call.flags & MSG_TRUNC != 0 && sock.family() != AF_UNIX {
-        return refused(loss::TRUNCATED);
-    }
-    user::capture(registers, buffers, wanted, scratch.bytes.as_mut_ptr())
-}
-
 /// Fills in what the first sight of a socket tells; `offset` is that of the first bytes seen.
 #[inline(always)]
 fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: u8, offset: u64) {
     connection.cookie = sock.cookie();
-    connection.old = u8::from(has_past(sock, family, direction, offset));
+    connection.socket = sock.socket();
+    connection.old = u8::from(has_past(sock, family, connection, direction, offset));
     if connection.opened != opened::UNKNOWN {
         return;
     }
     if family == AF_UNIX {
-        // An accepted socket shares its listener's name; of an unnamed pair, the end that speaks first asks.
+        // An accepted socket shares its listener's name; where both ends have a name or none does, the end that speaks first asks.
         let Some(unix) = sock.unix() else { return };
-        let asks = !unix.is_bound() && (unix.peer_is_bound() || direction == direction::SEND);
+        let (bound, peer_bound) = (unix.is_bound(), unix.peer_is_bound());
+        let asks = if bound == peer_bound { direction == direction::SEND } else { peer_bound };
         connection.opened = if asks { opened::ACTIVE } else { opened::PASSIVE };
     } else {
         let key = ListenerKey { netns: sock.netns(), port: u32::from(sock.local_port()) };
@@ -266,14 +248,19 @@ fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: 
 
 /// True if bytes moved that nobody saw: before the agent started, or while the process was not traced.
 #[inline(always)]
-fn has_past(sock: Sock, family: u16, direction: u8, offset: u64) -> bool {
+fn has_past(sock: Sock, family: u16, connection: &Connection, direction: u8, offset: u64) -> bool {
     if family == AF_UNIX {
         // The inode is forgotten at once, since numbers are used again.
         return OLD_SOCKETS.remove(sock.inode()).is_ok();
     }
     let Some(tcp) = sock.tcp() else { return true };
+    let [sent, received] = connection.bases;
     // A raw send offset of 1 is the SYN of the end that opened the connection.
-    if direction == direction::SEND { offset > 1 || tcp.received() > 0 } else { offset > 0 || tcp.sent() > 1 }
+    if direction == direction::SEND {
+        offset > 1 || tcp.received(received) > 0
+    } else {
+        offset > 0 || tcp.sent(sent) > 1
+    }
 }
 
 /// True if this end sends the requests, as far as is known; a connection older than the agent on a port nobody
@@ -297,11 +284,8 @@ fn begin_turn(connection: &mut Connection, task: Task, call: Call) {
     if asks {
         // A turn costs its request's head, and about as much as a short one for its answer and both headers.
         let head = head_bytes(0, 0, call.length, setting!(request_head_bytes));
-        connection.shed = match emit::admit(connection.cookie, task.tgid(), head + setting!(response_head_bytes)) {
-            Admission::Told => 0,
-            Admission::Shed => 1,
-            Admission::Silent => 2,
-        };
+        let bytes = u64::from(head + setting!(response_head_bytes));
+        connection.shed = emit::admit(connection.cookie, u64::from(task.tgid()), bytes) as u8;
         if connection.shed != 0 {
             emit::count(loss::SHED);
         }
@@ -318,25 +302,7 @@ fn wanted_bytes(connection: &Connection, index: usize, offset: u64, call: Call) 
     head_bytes(connection.turn_start[index & 1], offset, call.length, limit)
 }
 
-/// Notes how far a direction came beyond its head; false if there is no room to note it.
-#[inline(always)]
-fn counted(cookie: u64, call: Call, offset: u64) -> bool {
-    let key = CountKey { cookie, direction: u64::from(call.direction) };
-    let behind = offset + u64::from(call.length);
-    if let Some(mut value) = COUNTS.get_ptr_mut(key).and_then(Value::new) {
-        value.time = emit::now();
-        value.end = behind;
-        return true;
-    }
-    let value = CountValue { end: behind, time: emit::now() };
-    let noted = COUNTS.insert(key, value, u64::from(BPF_ANY)).is_ok();
-    if !noted {
-        emit::count(loss::COUNTS_FULL);
-    }
-    noted
-}
-
-/// Sends the open record.
+/// Sends the open record; false if there is no room for it.
 #[inline(always)]
 fn announce(
     sock: Sock,
@@ -346,7 +312,7 @@ fn announce(
     connection: &Connection,
     scratch: &mut Scratch,
     agent: u8,
-) {
+) -> bool {
     let open = &mut scratch.open;
     open.header = emit::header::<Open>(kind::OPEN);
     emit::actor(&mut open.actor, task, thread);
@@ -375,7 +341,7 @@ fn announce(
     } else {
         sock.addresses(open);
     }
-    emit::open(connection.cookie, scratch);
+    emit::send_open(connection.cookie) != 0
 }
 
 /// Tells user space of a connection of the agent itself, so that its other end can be left out. Nothing is copied.
@@ -393,13 +359,11 @@ fn announce_agent(sock: Sock, family: u16, task: Task, thread: &mut Thread) -> O
         return None;
     }
     scratch.busy = 1;
-    connection.announced = 1;
     connection.cookie = sock.cookie();
-    if let Some(bases) = sock.tcp().and_then(|tcp| tcp.bases()) {
-        connection.bases = bases;
-        connection.bases_known = 1;
+    if let Some(tcp) = sock.tcp() {
+        find_bases(tcp, &mut connection);
     }
-    announce(sock, family, task, thread, &connection, &mut scratch, 1);
+    connection.announced = u8::from(announce(sock, family, task, thread, &connection, &mut scratch, 1));
     scratch.busy = 0;
     Some(())
 }
@@ -429,26 +393,13 @@ fn traced(tgid: u32, thread: &mut Thread) -> bool {
 #[inline(always)]
 fn stopped(sock: Sock, direction: u8, result: i32) -> Option<()> {
     let mut connection = sock.known_connection()?;
-    if connection.announced == 0 || connection.policy == capture::NONE {
+    if connection.policy == capture::NONE {
         return None;
     }
-    let (what, errno) = if result == 0 {
-        if direction != direction::RECV || !sock.receive_is_shut() {
-            return None;
-        }
-        (end::RECV_EOF, 0)
-    } else if result == FATAL[0] || result == FATAL[1] || result == FATAL[2] {
-        (end::ERROR, result.unsigned_abs())
-    } else {
-        return None;
-    };
-    let bit = 1_u8 << what;
-    if connection.ended & bit != 0 {
-        return None;
+    if result == 0 {
+        let over = direction == direction::RECV && sock.receive_is_shut();
+        return if over { emit::ended(&mut connection, end::RECV_EOF, 0) } else { None };
     }
-    connection.ended |= bit;
-    emit::counts(&mut connection);
-    let header: Header = emit::header::<End>(kind::END);
-    emit::record(connection.cookie, &End { header, cookie: connection.cookie, what, errno });
-    Some(())
+    let fatal = result == FATAL[0] || result == FATAL[1] || result == FATAL[2];
+    if fatal { emit::ended(&mut connection, end::ERROR, result.unsigned_abs()) } else { None }
 }

@@ -81,6 +81,10 @@ fn inherit_policy(parent: u32, child: u32) {
 #[inline(always)]
 fn inherit_tags(parent: Task, child: Task) -> Option<()> {
     let mut creator = parent.known_thread()?;
+    // A thread that never moved a byte does not know whether it is traced.
+    if creator.generation != 0 && creator.traced == 0 {
+        return None;
+    }
     let nothing = creator.own.cookie == 0 && creator.birth.cookie == 0 && creator.ancestor.cookie == 0;
     if nothing && child.tgid() == parent.tgid() {
         return None;

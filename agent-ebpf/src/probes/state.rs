@@ -4,7 +4,7 @@
 //! (include/trace/events/sock.h, Linux >= 4.16). It fires once per transition, often in softirq context, where the
 //! current task is unrelated; only `connect()` and `listen()` transitions happen in the caller's context.
 
-use agent_ebpf::wire::record::{End, Listen, end, kind, opened};
+use agent_ebpf::wire::record::{Listen, end, kind, opened};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
@@ -44,6 +44,10 @@ pub fn sock_state_in(ctx: BtfTracePointContext) -> i32 {
 fn connecting(sock: Sock) -> Option<()> {
     let mut connection = sock.connection()?;
     let task = Task::current();
+    if connection.cookie != 0 {
+        // A socket that was disconnected connects anew: nothing of what it was is left.
+        renew(&mut connection);
+    }
     connection.opened = opened::ACTIVE;
     connection.connect_tid = task.tid();
     if let Some(thread) = task.known_thread() {
@@ -59,14 +63,21 @@ fn established(sock: Sock, old: i32) -> Option<()> {
     if old == SYN_RECV && connection.opened == opened::UNKNOWN {
         connection.opened = opened::PASSIVE;
     }
-    let mut bases = sock.tcp()?.initial_bases();
-    if connection.opened == opened::ACTIVE {
-        // Raw, as the payload probes read it: the acknowledged SYN will be counted.
-        bases[0] = bases[0].wrapping_sub(1);
-    }
-    connection.bases = bases;
+    connection.bases = sock.tcp()?.bases();
     connection.bases_known = 1;
     Some(())
+}
+
+#[inline(always)]
+fn renew(connection: &mut Connection) {
+    connection.cookie = 0;
+    connection.bases_known = 0;
+    connection.turns = [0; 2];
+    connection.policy = 0;
+    connection.announced = 0;
+    connection.last = 0;
+    connection.shed = 0;
+    connection.ended = 0;
 }
 
 #[inline(always)]
@@ -86,19 +97,5 @@ fn listening(sock: Sock) -> Option<()> {
 #[inline(always)]
 fn ended(sock: Sock, what: u32) -> Option<()> {
     let mut connection = sock.known_connection()?;
-    if connection.announced == 0 || already_told(&mut connection, what) {
-        return None;
-    }
-    emit::counts(&mut connection);
-    let header = emit::header::<End>(kind::END);
-    emit::record(connection.cookie, &End { header, cookie: connection.cookie, what, errno: 0 });
-    Some(())
-}
-
-#[inline(always)]
-fn already_told(connection: &mut Connection, what: u32) -> bool {
-    let bit = 1_u8 << what;
-    let told = connection.ended & bit != 0;
-    connection.ended |= bit;
-    told
+    emit::ended(&mut connection, what, 0)
 }
