@@ -62,6 +62,14 @@ pub const CONNECTIONS_MAX: usize = if cfg!(test) { 512 } else { 65_536 };
 /// Connections of the agent itself whose other ends are left out: beyond it the oldest are forgotten, which have closed.
 pub const AGENT_CONNECTIONS_MAX: usize = 256;
 
+/// Bytes that all parsers together hold of unfinished heads and open exchanges. Beyond it a connection that comes to hold
+/// more is given up, and counted: clients that send their heads slowly, or requests without reading answers. Tests reach it
+/// with fewer.
+pub const PARSERS_BYTES_MAX: usize = if cfg!(test) { 256 << 10 } else { 32 << 20 };
+
+/// Bytes that a parser may hold even then: an exchange whose heads come whole needs no more.
+pub const PARSER_BYTES_MIN: usize = 1024;
+
 /// Turn starts remembered per connection: one more than the exchanges whose turn may still be asked for.
 pub const TURNS_MAX: usize = 64;
 

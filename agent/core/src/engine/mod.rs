@@ -1,5 +1,7 @@
 //! All stages of the core in their order: events in, spans out.
 
+mod parsers;
+
 use crate::causal::half::Half;
 use crate::causal::identity::ExchangeId;
 use crate::causal::{Causes, Excluded};
@@ -7,11 +9,10 @@ use crate::conn::{Connection, Table};
 use crate::decode::{Closing, Count, Data, Direction, Event, Link, Open};
 use crate::ids::{BootNanos, SockCookie};
 use crate::proto::exchange::{Request, Role, Update};
-use crate::proto::http1::{self, Http1, Verdict};
+use crate::proto::http1::{Http1, Verdict};
 use crate::span::Span;
 use crate::stats::Stats;
-
-use std::collections::HashMap;
+use parsers::Parsers;
 
 /// How the core is to work. All of it is an argument, so that a recording replays.
 pub struct Options {
@@ -46,10 +47,9 @@ pub struct Output {
 /// The core.
 pub struct Engine {
     connections: Table,
-    parsers: HashMap<SockCookie, Http1>,
+    parsers: Parsers,
     causes: Causes,
     stats: Stats,
-    http1: http1::Losses,
     updates: Vec<Update>,
     /// The latest time told.
     now: BootNanos,
@@ -61,10 +61,9 @@ impl Engine {
     pub fn new(options: Options) -> Self {
         Self {
             connections: Table::default(),
-            parsers: HashMap::new(),
+            parsers: Parsers::default(),
             causes: Causes::new(options.nonce, options.excluded),
             stats: Stats::default(),
-            http1: http1::Losses::default(),
             updates: Vec::new(),
             now: BootNanos(0),
         }
@@ -98,7 +97,7 @@ impl Engine {
     pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
         self.causes.settle(now, false, &mut out.spans);
         while let Some(cookie) = self.connections.sweep(now) {
-            self.forget_parser(cookie);
+            self.parsers.remove(cookie);
             out.policies.push((cookie, Policy::Forget));
         }
     }
@@ -119,6 +118,7 @@ impl Engine {
         let causes = self.causes.stats().clone();
         Stats {
             evicted_connections: self.stats.evicted_connections,
+            given_up_connections: self.parsers.given_up(),
             bad_records: self.stats.bad_records,
             unknown_connections: self.stats.unknown_connections,
             unseen_bytes: self.stats.unseen_bytes,
@@ -128,11 +128,8 @@ impl Engine {
 
     /// Names and values of everything that was lost.
     pub fn losses(&mut self) -> Vec<(&'static str, u64)> {
-        for parser in self.parsers.values_mut() {
-            self.http1 += parser.take_losses();
-        }
         let mut losses = self.stats().losses();
-        losses.extend(self.http1.named());
+        losses.extend(self.parsers.losses().named());
         losses
     }
 
@@ -163,7 +160,8 @@ impl Engine {
         };
         let linked = connection.moved(data);
         let link = connection.link();
-        let serves = match self.parsers.get(&data.cookie).map(Http1::verdict) {
+        let before = self.parsers.verdict(data.cookie);
+        let serves = match before {
             Some(Verdict::Http1(role)) => role == Role::Server,
             Some(Verdict::Undecided | Verdict::Other) | None => connection.serves(),
         };
@@ -171,16 +169,17 @@ impl Engine {
         if linked && self.connections.is_agents(link) {
             self.leave_out(data.cookie, out);
         }
-        let Some(parser) = self.parsers.get_mut(&data.cookie) else { return };
+        if self.parsers.verdict(data.cookie).is_none() {
+            return;
+        }
         if data.unseen.is_some() {
             self.stats.unseen_bytes += u64::from(data.len) - data.bytes.len() as u64;
         }
-        let before = parser.verdict();
-        parser.data(data, &mut self.updates);
-        let after = parser.verdict();
+        self.parsers.feed(data.cookie, &mut self.updates, |parser, updates| parser.data(data, updates));
+        let after = self.parsers.verdict(data.cookie).filter(|after| Some(*after) != before);
         self.forward();
-        if before != after {
-            self.decided(data.cookie, after, out);
+        if let Some(verdict) = after {
+            self.decided(data.cookie, verdict, out);
         }
         if linked {
             self.linked(data.cookie, link);
@@ -201,10 +200,8 @@ impl Engine {
     }
 
     fn count(&mut self, count: Count) {
-        if let Some(parser) = self.parsers.get_mut(&count.cookie) {
-            parser.count(&count, &mut self.updates);
-            self.forward();
-        }
+        self.parsers.feed(count.cookie, &mut self.updates, |parser, updates| parser.count(&count, updates));
+        self.forward();
     }
 
     fn closing(&mut self, cookie: SockCookie, what: Closing, time: BootNanos) {
@@ -216,35 +213,24 @@ impl Engine {
     }
 
     fn close(&mut self, cookie: SockCookie, what: Closing, time: BootNanos) {
-        if let Some(parser) = self.parsers.get_mut(&cookie) {
-            parser.closing(what, time, &mut self.updates);
-            self.forward();
-        }
+        self.parsers.feed(cookie, &mut self.updates, |parser, updates| parser.closing(what, time, updates));
+        self.forward();
         let unix = self.connections.get_mut(cookie).is_some_and(|connection| connection.unix);
-        let says_more = |parser: &Http1| !parser.is_over() && parser.verdict() != Verdict::Undecided;
-        if what == Closing::Closed || (unix && !self.parsers.get(&cookie).is_some_and(says_more)) {
+        if what == Closing::Closed || (unix && !self.parsers.says_more(cookie)) {
             self.connections.close(cookie, time);
-        }
-    }
-
-    fn forget_parser(&mut self, cookie: SockCookie) {
-        if let Some(mut parser) = self.parsers.remove(&cookie) {
-            self.http1 += parser.take_losses();
         }
     }
 
     /// No more of a connection will be told: what becomes of its open exchanges will not be known.
     fn give_up(&mut self, cookie: SockCookie) {
-        if let Some(parser) = self.parsers.get_mut(&cookie) {
-            parser.abandon(&mut self.updates);
-            self.forward();
-        }
+        self.parsers.feed(cookie, &mut self.updates, Http1::abandon);
+        self.forward();
     }
 
     /// The other end is the agent, or the connection was forgotten: nothing of this connection is read or told.
     fn leave_out(&mut self, cookie: SockCookie, out: &mut Output) {
         self.give_up(cookie);
-        self.forget_parser(cookie);
+        self.parsers.remove(cookie);
         out.policies.push((cookie, Policy::Nothing));
     }
 

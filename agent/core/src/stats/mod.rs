@@ -27,6 +27,8 @@ pub struct Stats {
     pub evicted_processes: u64,
     /// Connections forgotten to make room.
     pub evicted_connections: u64,
+    /// Connections given up because unfinished heads and open exchanges had no room.
+    pub given_up_connections: u64,
     /// Records that are no events.
     pub bad_records: u64,
     /// Bytes of a connection that was never announced, or was forgotten.
@@ -58,6 +60,7 @@ impl Stats {
             ("evicted_threads", self.evicted_threads),
             ("evicted_processes", self.evicted_processes),
             ("evicted_connections", self.evicted_connections),
+            ("given_up_connections", self.given_up_connections),
             ("bad_records", self.bad_records),
             ("unknown_connections", self.unknown_connections),
             ("unseen_bytes", self.unseen_bytes),

@@ -1,7 +1,7 @@
 //! Memory and work stay bounded, whatever happens, and what is given up leaves nothing behind.
 
 use super::*;
-use crate::limits::{CONNECTIONS_MAX, HALVES_BYTES_MAX};
+use crate::limits::{CONNECTIONS_MAX, HALVES_BYTES_MAX, PARSERS_BYTES_MAX};
 
 /// A path long enough that a few hundred requests fill the room.
 fn long(name: &str) -> String {
@@ -90,4 +90,27 @@ fn times_at_the_end_of_their_range_do_not_overflow() {
     close(&mut world, request, A);
     world.finish();
     assert_eq!(world.out.spans.len(), 3);
+}
+
+#[test]
+fn clients_that_send_their_heads_slowly_cost_themselves() {
+    let mut world = World::new();
+    let half_a_head = format!("GET /slow HTTP/1.1\r\nX-Long: {}", "x".repeat(6_000));
+    let slow: Vec<Wire> = (0..PARSERS_BYTES_MAX / 10_000)
+        .map(|_| {
+            let wire = world.connect(CALLER);
+            world.ask(wire, CALLER, &half_a_head).read(wire, (30, 1), &half_a_head);
+            wire
+        })
+        .collect();
+    assert!(world.stats().given_up_connections > 0);
+    let request = open(&mut world, A, "/in", "");
+    world.call(A, &get("/out", ""));
+    close(&mut world, request, A);
+    // The first of them had room.
+    world.ask(slow[0], CALLER, "\r\n\r\n").read(slow[0], (30, 1), "\r\n\r\n");
+    close(&mut world, slow[0], (30, 1));
+    let spans = world.end();
+    assert!(caused(&spans, "/out", "/in"));
+    assert_eq!(span(&spans, Kind::Server, "/slow").kind, Kind::Server);
 }

@@ -76,6 +76,11 @@ impl Detector {
         }
     }
 
+    /// Bytes held.
+    pub(super) fn held(&self) -> usize {
+        self.candidate.as_ref().map_or(0, |candidate| candidate.head.held())
+    }
+
     /// Takes the next piece of a direction, as far as it tells something.
     pub(super) fn see(&mut self, direction: Direction, piece: &mut Piece<'_>) -> Found {
         let after_other = self.moved[direction.opposite() as usize];

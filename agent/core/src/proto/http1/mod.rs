@@ -108,9 +108,23 @@ impl Http1 {
 
     /// Nothing more of the connection will be given: what its open exchanges become is not known.
     pub fn abandon(&mut self, out: &mut Vec<Update>) {
-        if let Phase::Speaking(dialogue) = &mut self.phase {
-            dialogue.void_all(out);
-            self.turn_to(Flow::Over);
+        match &mut self.phase {
+            Phase::Detecting(_) => self.turn_to(Flow::NotHttp),
+            Phase::Speaking(dialogue) => {
+                dialogue.void_all(out);
+                self.turn_to(Flow::Over);
+            }
+            Phase::Over(_) => {}
+        }
+    }
+
+    /// Bytes it holds of unfinished heads and of open exchanges, about.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.phase {
+            Phase::Detecting(detector) => detector.held(),
+            Phase::Speaking(dialogue) => dialogue.held(),
+            Phase::Over(_) => 0,
         }
     }
 

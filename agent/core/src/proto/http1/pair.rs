@@ -93,6 +93,11 @@ impl Dialogue {
         self.open.len()
     }
 
+    /// Bytes held of heads and open exchanges.
+    pub(super) fn held(&self) -> usize {
+        self.requests.held() + self.responses.held() + self.open.len() * size_of::<Open>()
+    }
+
     /// What was lost since the last call.
     pub(super) fn take_losses(&mut self) -> Losses {
         std::mem::take(&mut self.losses)

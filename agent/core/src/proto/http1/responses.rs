@@ -78,6 +78,14 @@ impl Responses {
         Self { state: State::Lost }
     }
 
+    /// Bytes held.
+    pub(super) const fn held(&self) -> usize {
+        match &self.state {
+            State::Head(head) | State::MaybeHead(head) => head.held(),
+            State::Body(_) | State::Rest(_) | State::Lost => 0,
+        }
+    }
+
     /// True if the next response's first byte will be known as such.
     pub(super) const fn is_in_place(&self) -> bool {
         matches!(self.state, State::Head(_) | State::MaybeHead(_) | State::Body(_))
