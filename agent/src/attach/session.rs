@@ -1,6 +1,6 @@
 //! A loaded and attached kernel half, and what user space tells it.
 
-use agent_ebpf::wire::config::{CountKey, CountValue, ListenerKey, Process, Settings, trace};
+use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Process, Settings, trace};
 use agent_ebpf::wire::{ABI_VERSION, loss, names};
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
@@ -44,6 +44,10 @@ const REQUEST_HEAD_BYTES: u32 = 8192;
 /// Captured bytes of a response turn: the status line and the framing fields servers put first.
 const RESPONSE_HEAD_BYTES: u32 = 1024;
 
+/// The kernel half raises the generation too, by one. A step that it does not reach meanwhile makes every generation one
+/// that no thread has cached a policy under.
+const GENERATION_STEP: u32 = 1 << 16;
+
 type Bytes<const N: usize> = [u8; N];
 
 /// A loaded and attached kernel half. Dropping it detaches everything.
@@ -65,7 +69,6 @@ pub struct Session {
 pub struct Targets {
     processes: HashMap<MapData, u32, Bytes<24>>,
     control: Array<MapData, Bytes<8>>,
-    generation: u32,
 }
 
 /// What exists before the payload hooks do.
@@ -108,7 +111,6 @@ impl Session {
             targets: Targets {
                 processes: HashMap::try_from(take(&mut ebpf, names::PROCESSES)?)?,
                 control: Array::try_from(take(&mut ebpf, names::CONTROL)?)?,
-                generation: 0,
             },
             policies: HashMap::try_from(take(&mut ebpf, names::POLICIES)?)?,
             counts: HashMap::try_from(take(&mut ebpf, names::COUNTS)?)?,
@@ -188,9 +190,10 @@ impl Targets {
     fn set(&mut self, tgid: u32, trace: u32) -> Result<()> {
         let process: Bytes<24> = zerocopy::transmute!(Process { trace, ..Process::default() });
         self.processes.insert(tgid, process, 0).context("too many processes to trace")?;
-        self.generation += 1;
-        let mut control = [0; 8];
-        control[..4].copy_from_slice(&self.generation.to_ne_bytes());
+        let control = self.control.get(&0, 0).context("cannot read the control map")?;
+        let mut control = Control::read_from_bytes(&control).unwrap_or_default();
+        control.generation = control.generation.wrapping_add(GENERATION_STEP);
+        let control: Bytes<8> = zerocopy::transmute!(control);
         self.control.set(0, control, 0).context("cannot write the control map")
     }
 }

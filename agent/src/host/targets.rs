@@ -33,13 +33,21 @@ impl Host {
                 named.push(pid);
             }
         }
-        let mut all = BTreeSet::new();
-        while let Some(pid) = named.pop() {
-            if all.insert(Tgid(pid)) {
-                named.extend(children.get(&pid).into_iter().flatten());
+        below(named, &children).into_iter().collect()
+    }
+
+    /// The processes below another one, as they are now.
+    #[must_use]
+    pub fn descendants(&self, ancestor: Tgid) -> BTreeSet<Tgid> {
+        let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for pid in self.proc.pids().unwrap_or_default() {
+            if let Some(stat) = self.proc.process(pid).ok().and_then(|dir| dir.stat()) {
+                children.entry(stat.parent).or_default().push(pid);
             }
         }
-        all.into_iter().collect()
+        let mut below = below(vec![ancestor.0], &children);
+        below.remove(&ancestor);
+        below
     }
 
     /// Whether `targets` name a process: by its id, executable or control group. For a process that executed something;
@@ -98,6 +106,17 @@ impl Host {
         }
         owned
     }
+}
+
+/// Some processes and all below them.
+fn below(mut some: Vec<u32>, children: &BTreeMap<u32, Vec<u32>>) -> BTreeSet<Tgid> {
+    let mut all = BTreeSet::new();
+    while let Some(pid) = some.pop() {
+        if all.insert(Tgid(pid)) {
+            some.extend(children.get(&pid).into_iter().flatten());
+        }
+    }
+    all
 }
 
 /// Whether a process holds one of the sockets. A process may have moved to another namespace since it opened one, but

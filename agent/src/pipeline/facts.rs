@@ -10,6 +10,10 @@ use crate::attach;
 use crate::config::Targets;
 use crate::host::{Counters, Host};
 
+/// Processes that are remembered as told at most. Their ends are told too, unless that is lost; beyond it all are told
+/// anew.
+const TOLD_MAX: usize = 32_768;
+
 /// What was told, and to whom to ask for more.
 pub(super) struct Facts {
     host: Host,
@@ -35,7 +39,7 @@ impl Facts {
                 if self.told.contains(&parent)
                     && let Some(process) = self.host.forked(parent, fork.child.process)
                 {
-                    self.told.insert(fork.child.process);
+                    self.note(fork.child.process);
                     tell(process);
                 }
             }
@@ -47,7 +51,7 @@ impl Facts {
                 if let Some(process) = event.process()
                     && !self.told.contains(&process)
                 {
-                    self.told.insert(process);
+                    self.note(process);
                     if let Some(facts) = self.host.process(process) {
                         tell(facts);
                     }
@@ -55,10 +59,12 @@ impl Facts {
             }
             Event::Exec { process, .. } if !self.targets.is_everything() => {
                 if self.host.is_target(&self.targets, process.tgid) {
-                    trace(kernel, process.tgid);
+                    self.trace(kernel, process.tgid);
                 }
             }
-            Event::Listen(listen) if self.targets.ports.contains(&listen.port) => trace(kernel, listen.process.tgid),
+            Event::Listen(listen) if self.targets.ports.contains(&listen.port) => {
+                self.trace(kernel, listen.process.tgid);
+            }
             Event::Exec { .. }
             | Event::Listen(_)
             | Event::Fork(_)
@@ -73,11 +79,26 @@ impl Facts {
     pub(super) fn executed(&mut self, process: ProcessId) -> Option<Arc<Process>> {
         if self.told.contains(&process) { self.host.executed(process) } else { None }
     }
-}
 
-fn trace(kernel: &mut attach::Targets, tgid: Tgid) {
-    tracing::debug!(pid = tgid.0, "target found");
-    if let Err(error) = kernel.add(tgid.0) {
-        tracing::warn!(pid = tgid.0, error = format!("{error:#}"), "target not traced");
+    fn note(&mut self, process: ProcessId) {
+        if self.told.len() >= TOLD_MAX {
+            self.told.clear();
+        }
+        self.told.insert(process);
+    }
+
+    /// Traces a process, whose later children the kernel half adds, and those it has by now: a server forks its workers
+    /// right after it began to listen.
+    fn trace(&self, kernel: &mut attach::Targets, tgid: Tgid) {
+        tracing::debug!(pid = tgid.0, "target found");
+        let add = |kernel: &mut attach::Targets, tgid: Tgid| {
+            if let Err(error) = kernel.add(tgid.0) {
+                tracing::warn!(pid = tgid.0, error = format!("{error:#}"), "target not traced");
+            }
+        };
+        add(kernel, tgid);
+        for child in self.host.descendants(tgid) {
+            add(kernel, child);
+        }
     }
 }

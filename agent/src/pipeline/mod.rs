@@ -13,7 +13,7 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracemend_core::decode::{self, Event};
 use tracemend_core::engine::{self, Engine, Output, Policy};
-use tracemend_core::ids::SockCookie;
+use tracemend_core::ids::{BootNanos, SockCookie};
 use zerocopy::IntoBytes as _;
 
 use crate::attach::{self, HookReport, Session};
@@ -33,6 +33,8 @@ const POLL_MIN: Duration = Duration::from_millis(4);
 const POLL_MAX: Duration = Duration::from_millis(64);
 /// Spans settle, and counted bytes are swept, this often.
 const TICK: Duration = Duration::from_millis(50);
+/// What is still in the rings is read for this long at most before the last spans are sent.
+const LAST_DRAIN: Duration = Duration::from_millis(500);
 /// The wall clock is compared, and counters are published, this often.
 const SLOW_TICK: Duration = Duration::from_secs(5);
 
@@ -158,11 +160,18 @@ impl Stages {
 
     /// Ends what has ended, and sends everything before the deadline.
     fn finish(mut self, shutdown: &Shutdown, telemetry: Option<crate::telemetry::Telemetry>) -> anyhow::Result<()> {
+        // A flood must not keep what is known from being sent.
+        let until = Instant::now() + LAST_DRAIN;
+        while self.drain() > 0 && Instant::now() < until {}
         // What hooks are about to send is waited for, and then nothing can come in between any more.
         std::thread::sleep(POLL_MIN);
-        self.sweep();
-        self.merge.fill(&mut self.session.rings);
-        self.release(u64::MAX);
+        let Self { session, progress, merge, .. } = &mut self;
+        progress.sweep_now(session, |count| {
+            merge.push(count.as_bytes());
+        });
+        merge.fill(&mut session.rings, Clock::boot_now().0);
+        merge.close();
+        self.release();
         self.engine.finish(Clock::boot_now(), &mut self.out);
         self.hand_over();
         self.report.update(&self.session, &mut self.engine, &self.facts);
@@ -180,15 +189,14 @@ impl Stages {
 
     /// Takes all records that are in order by now. Returns how many there were in the rings.
     fn drain(&mut self) -> usize {
-        let drained_at = Clock::boot_now().0;
-        let records = self.merge.fill(&mut self.session.rings);
-        self.release(drained_at);
+        let records = self.merge.fill(&mut self.session.rings, Clock::boot_now().0);
+        self.release();
         records
     }
 
-    /// Handles all records that are in order, given when the rings were drained.
-    fn release(&mut self, drained_at: u64) {
-        while let Some(record) = self.merge.next(drained_at) {
+    /// Handles all records that are in order.
+    fn release(&mut self) {
+        while let Some(record) = self.merge.next() {
             match decode::decode(&record) {
                 Ok(event) => self.event(event),
                 Err(error) => {
@@ -216,13 +224,16 @@ impl Stages {
     fn tick(&mut self) {
         self.session.pass_messages();
         self.sweep();
-        self.engine.tick(Clock::boot_now(), &mut self.out);
+        // Nothing settles before all that was recorded by then has been read, however late this thread runs.
+        self.engine.tick(BootNanos(self.merge.horizon()), &mut self.out);
         self.hand_over();
     }
 
     fn sweep(&mut self) {
         let Self { session, progress, merge, .. } = self;
-        progress.sweep(session, |count| merge.push(count.as_bytes()));
+        progress.sweep(session, |count| {
+            merge.push(count.as_bytes());
+        });
     }
 
     fn hand_over(&mut self) {

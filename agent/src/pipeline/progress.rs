@@ -2,6 +2,7 @@
 //! tell.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use agent_ebpf::wire::config::{CountKey, CountValue};
 use agent_ebpf::wire::record::{Count, Header, kind};
@@ -11,19 +12,39 @@ use crate::attach::Session;
 /// Sweeps a direction must stand still for before its entry is deleted: the kernel half may hold a pointer to it.
 const STILL_SWEEPS: u32 = 20;
 
+/// A sweep is followed by a rest of so many times its length: each entry costs two system calls.
+const RESTS: u32 = 20;
+
 /// How far directions had come at the last sweep.
 #[derive(Default)]
 pub(super) struct Progress {
     seen: HashMap<(u64, u64), (u64, u32)>,
+    resting_until: Option<Instant>,
 }
 
 impl Progress {
     /// Tells of every direction that came further, and forgets those that stand still. The map is ahead of the rings: what
-    /// is told has its place among their records.
-    pub(super) fn sweep(&mut self, session: &mut Session, mut tell: impl FnMut(Count)) {
-        let now: Vec<_> = session.counts();
-        let mut seen = HashMap::with_capacity(now.len());
-        for (key, value) in now {
+    /// is told has its place among their records. With many directions at once it is done less often.
+    pub(super) fn sweep(&mut self, session: &mut Session, tell: impl FnMut(Count)) {
+        let begun = Instant::now();
+        if self.resting_until.is_none_or(|until| begun >= until) {
+            self.sweep_now(session, tell);
+            self.resting_until = Some(begun + begun.elapsed() * RESTS);
+        }
+    }
+
+    /// [`Self::sweep`] without a rest.
+    pub(super) fn sweep_now(&mut self, session: &mut Session, tell: impl FnMut(Count)) {
+        for key in self.compare(session.counts(), tell) {
+            session.forget_count(key);
+        }
+    }
+
+    /// Tells what came further since the last time. Returns the directions that stand still.
+    fn compare(&mut self, counts: Vec<(CountKey, CountValue)>, mut tell: impl FnMut(Count)) -> Vec<CountKey> {
+        let mut seen = HashMap::with_capacity(counts.len());
+        let mut forgotten = Vec::new();
+        for (key, value) in counts {
             let name = (key.cookie, key.direction);
             let still = match self.seen.get(&name) {
                 Some((end, sweeps)) if *end == value.end => sweeps + 1,
@@ -33,12 +54,13 @@ impl Progress {
                 }
             };
             if still >= STILL_SWEEPS {
-                session.forget_count(CountKey { cookie: name.0, direction: name.1 });
+                forgotten.push(key);
             } else {
                 seen.insert(name, (value.end, still));
             }
         }
         self.seen = seen;
+        forgotten
     }
 }
 
@@ -46,4 +68,30 @@ impl Progress {
 const fn record(key: CountKey, value: CountValue) -> Count {
     let header = Header { kind: kind::COUNT, pad: 0, size: size_of::<Count>() as u32, time: value.time };
     Count { header, cookie: key.cookie, end: value.end, direction: key.direction }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: CountKey = CountKey { cookie: 7, direction: 1 };
+
+    fn told(progress: &mut Progress, end: u64, time: u64) -> (Vec<(u64, u64)>, usize) {
+        let mut told = Vec::new();
+        let moved = vec![(KEY, CountValue { end, time })];
+        let forgotten = progress.compare(moved, |count| told.push((count.header.time, count.end)));
+        (told, forgotten.len())
+    }
+
+    #[test]
+    fn what_came_further_is_told_once_and_forgotten_when_it_stands_still() {
+        let mut progress = Progress::default();
+        assert_eq!(told(&mut progress, 10, 1), (vec![(1, 10)], 0));
+        assert_eq!(told(&mut progress, 10, 1), (vec![], 0));
+        assert_eq!(told(&mut progress, 30, 2), (vec![(2, 30)], 0));
+        for _ in 1..STILL_SWEEPS {
+            assert_eq!(told(&mut progress, 30, 2), (vec![], 0));
+        }
+        assert_eq!(told(&mut progress, 30, 2), (vec![], 1));
+    }
 }
