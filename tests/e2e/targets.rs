@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tracemend_tests::agent::{Agent, Builder, Stopped};
 use tracemend_tests::load::Load;
+use tracemend_tests::otlp::Kind;
 use tracemend_tests::process::Process;
 use tracemend_tests::scene::{Scene, skip};
 use tracemend_tests::score::Truth;
 use tracemend_tests::session::Session;
 use tracemend_tests::target::Target;
+use tracemend_tests::wait;
 use tracemend_tests::workload::{self, PYTHON};
 
 /// Calls to each program.
@@ -172,6 +174,44 @@ fn a_command_is_traced_from_its_first_byte_and_lends_its_status() -> Result<()> 
     Ok(())
 }
 
+/// They live for a few milliseconds, and are gone before anybody can look at them.
+#[test]
+fn programs_that_are_gone_at_once_have_their_name() -> Result<()> {
+    const COUNT: usize = 20;
+    let Some(scene) = Scene::open("programs_that_are_gone_at_once_have_their_name", &["python3", "bash"])? else {
+        return Ok(());
+    };
+    let target = Target::ipv4()?;
+    let _backend = workload::backend(&scene, &target)?;
+    let place = target.to_string().replace(':', "/");
+    let agent = Builder::new(&scene).start()?;
+    let call = format!(
+        "exec 3<>/dev/tcp/{place}; printf 'GET /brief HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n' >&3; \
+         while read -r line <&3; do [ \"$line\" = backend ] && exit; done"
+    );
+    let mut unnoticed = Vec::new();
+    for number in 0..COUNT {
+        let mut program = Command::new("bash").args(["-c", &call]).spawn()?;
+        // Of some their end is noticed by nobody for a while.
+        match number % 2 {
+            0 => assert!(program.wait()?.success()),
+            _ => unnoticed.push(program),
+        }
+    }
+    for program in &unnoticed {
+        wait::until("a program ends", CALLS_LIMIT, || {
+            Ok(fs::read_to_string(format!("/proc/{}/stat", program.id()))?.contains(") Z ").then_some(()))
+        })?;
+    }
+    let mut spans = agent.stop()?.spans;
+    spans.retain(|span| span.path() == "/brief" && span.kind == Kind::Client);
+    assert_eq!(spans.len(), COUNT);
+    let services: Vec<_> = spans.iter().map(|span| span.service()).collect();
+    assert_eq!(services, ["bash"; COUNT]);
+    unnoticed.into_iter().try_for_each(|mut program| program.wait().map(drop))?;
+    Ok(())
+}
+
 #[test]
 fn excluded_paths_leave_no_span() -> Result<()> {
     let Some(scene) = Scene::open("excluded_paths_leave_no_span", &["python3"])? else {
@@ -201,9 +241,9 @@ fn excluded_paths_leave_no_span() -> Result<()> {
     let stopped = agent.stop()?;
     let mut paths: Vec<_> = stopped.spans.iter().map(|span| (span.path(), span.kind)).collect();
     paths.sort_by_key(|(path, kind)| (*path, format!("{kind:?}")));
-    use tracemend_tests::otlp::Kind::{Client, Server};
+    let (client, server) = (Kind::Client, Kind::Server);
     let expected =
-        [("/direct", Server), ("/healthz/more", Server), ("/staticks", Server), ("/work", Client), ("/work", Server)];
+        [("/direct", server), ("/healthz/more", server), ("/staticks", server), ("/work", client), ("/work", server)];
     assert_eq!(paths, expected);
     assert_eq!(stopped.counts["excluded"], 3 + 3, "{:?}", stopped.counts);
     Ok(())

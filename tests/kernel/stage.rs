@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tracemend::attach::{Options, Past, Session};
+use tracemend::clock::Clock;
 use tracemend::ring::Merge;
 use tracemend_core::decode::{self, Closing, Count, Data, Direction, Event, Open};
 use tracemend_core::ids::{SockCookie, Tgid};
@@ -64,9 +65,10 @@ impl Stage {
     /// Everything that was told since the last time.
     pub(crate) fn told(&mut self) -> Result<Told> {
         thread::sleep(AFTERMATH);
-        self.merge.fill(&mut self.session.rings);
+        self.merge.fill(&mut self.session.rings, Clock::boot_now().0);
+        self.merge.close();
         let mut events = Vec::new();
-        while let Some(record) = self.merge.next(u64::MAX) {
+        while let Some(record) = self.merge.next() {
             events.push(decode::decode(&record).context("a record")?);
         }
         Ok(Told(events))

@@ -59,6 +59,13 @@ impl Task {
         load(leader, offset!(task_start))
     }
 
+    /// What its process is called: `comm` of the group leader, which an exec sets to the program's name.
+    #[inline(always)]
+    pub fn process_comm(self) -> [u8; 16] {
+        let leader: *const c_void = load(self.base(), offset!(task_group_leader));
+        copy(leader.wrapping_byte_add(offset!(task_comm) as usize)).unwrap_or_default()
+    }
+
     /// True if its registers are those of a 64-bit system call of its own.
     #[inline(always)]
     pub fn has_user_registers(self) -> bool {

@@ -329,6 +329,7 @@ fn announce(
     open.connect_tid = connection.connect_tid;
     open.connect_turn = connection.connect_turn;
     open.connect_stale = connection.connect_stale;
+    open.comm = task.process_comm();
     open.peer_cookie = 0;
     open.path_len = 0;
     open.local_port = 0;

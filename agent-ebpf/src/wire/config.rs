@@ -19,6 +19,7 @@ macro_rules! offsets {
 }
 
 offsets! {
+    task_comm: "task_struct"."comm";
     task_files: "task_struct"."files";
     task_flags: "task_struct"."flags";
     task_group_leader: "task_struct"."group_leader";

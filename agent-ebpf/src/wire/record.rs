@@ -123,6 +123,8 @@ pub struct Open {
     pub path: [u8; 108],
     /// 1 if the connecting thread had received something unseen since `connect_turn`.
     pub connect_stale: u32,
+    /// `task_struct.comm` of the acting process's leader: its program, where the process is gone before it is asked.
+    pub comm: [u8; 16],
 }
 
 /// Values of [`Open::opened`].
@@ -308,7 +310,7 @@ const _: () = {
     assert!(size_of::<Header>() == 16);
     assert!(size_of::<Tag>() == 16);
     assert!(size_of::<Actor>() == 88);
-    assert!(size_of::<Open>() == 312);
+    assert!(size_of::<Open>() == 328);
     assert!(size_of::<Data>() == 144);
     assert!(size_of::<Count>() == 40);
     assert!(size_of::<End>() == 32);

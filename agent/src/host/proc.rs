@@ -31,6 +31,8 @@ pub(super) struct Stat {
     pub(super) start_ticks: u64,
     /// It is a thread of the kernel.
     pub(super) kernel: bool,
+    /// It has ended, and waits for its parent to notice: its command and executable are gone.
+    pub(super) over: bool,
     /// Where the stack began at exec; none if not shown to the agent. Random at every exec and kept by forks, so equal
     /// ones of parent and child say that the child still runs the parent's program as the parent started it.
     pub(super) stack: Option<u64>,
@@ -119,6 +121,7 @@ impl Stat {
             parent: u32::try_from(number(1)?).ok()?,
             start_ticks: number(19)?,
             kernel: number(6)? & KERNEL_THREAD != 0,
+            over: matches!(fields.first(), Some(&("Z" | "X"))),
             stack: number(25).filter(|&address| address > 1),
         })
     }
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn stat_of_a_server() {
-        let expected = Stat { parent: 1, start_ticks: 887_766, kernel: false, stack: Some(1_073_745_920) };
+        let expected = Stat { parent: 1, start_ticks: 887_766, kernel: false, over: false, stack: Some(1_073_745_920) };
         assert_eq!(Stat::parse(STAT.as_bytes()), Some(expected));
     }
 

@@ -52,9 +52,8 @@ impl Facts {
                     && !self.told.contains(&process)
                 {
                     self.note(process);
-                    if let Some(facts) = self.host.process(process) {
-                        tell(facts);
-                    }
+                    let comm = if let Event::Open(open) = event { open.comm.as_str() } else { "" };
+                    tell(self.host.process(process).unwrap_or_else(|| self.host.gone(process, comm)));
                 }
             }
             Event::Exec { process, .. } if !self.targets.is_everything() => {

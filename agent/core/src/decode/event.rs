@@ -132,6 +132,8 @@ pub struct Open {
     pub cookie: SockCookie,
     /// Who moved the first bytes.
     pub actor: Actor,
+    /// The name of its process as the kernel has it: at most 15 bytes of the program's.
+    pub comm: String,
     /// Who opened it.
     pub opened: Opened,
     /// Older than the hooks: earlier bytes were never seen.

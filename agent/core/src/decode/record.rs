@@ -118,6 +118,7 @@ fn open(layout: &wire::Open) -> Result<Event, Error> {
         time: BootNanos(layout.header.time),
         cookie: SockCookie(layout.cookie),
         actor: actor(&layout.actor),
+        comm: text(&layout.comm),
         opened,
         old: layout.old != 0,
         agent: layout.agent != 0,
@@ -158,8 +159,13 @@ fn unix_name(layout: &wire::Open) -> Address {
         Some((0, name)) => ("@", name),
         Some(_) => ("", bytes),
     };
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-    Address::Unix(format!("{prefix}{}", String::from_utf8_lossy(&name[..end])))
+    Address::Unix(format!("{prefix}{}", text(name)))
+}
+
+/// Bytes up to the first NUL.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {

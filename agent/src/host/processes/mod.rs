@@ -103,6 +103,26 @@ impl Host {
         Some(self.remember(process))
     }
 
+    /// A process that was gone before it could be asked, as far as the kernel named it. It is not remembered: what is
+    /// learned later is better.
+    #[must_use]
+    pub fn gone(&self, id: ProcessId, comm: &str) -> Arc<Process> {
+        let program = clean(comm.as_bytes(), NAME_CHARS_MAX).unwrap_or_default();
+        let facts = resource::Facts {
+            identity: &self.identity,
+            declared: &Declared::default(),
+            cgroups: &Cgroups::default(),
+            service: &service::name(&program, b"").text,
+            executable_name: &program,
+            executable_path: "",
+            life: Life { pid: id.tgid.0, parent: 0, start_ticks: id.start.0 / TICK_NS },
+        };
+        let mut resource = resource::attributes(&facts);
+        resource.retain(|(name, value)| !value.is_empty() && name != "process.parent_pid");
+        // Any process may call itself so: it is no proof of what the program is.
+        Arc::new(Process { id, executable: String::new(), resource })
+    }
+
     /// The process that has a number now. Its start is known in ticks only, so its id is not that of kernel records.
     pub fn find(&mut self, tgid: Tgid) -> Option<Arc<Process>> {
         let process = self.read(tgid.0, None, ANCESTORS_MAX)?;
@@ -179,7 +199,7 @@ impl Host {
     /// Reads a process's facts. `id`: the one it must be. `ancestors`: how many parents may be asked for a name.
     fn read(&mut self, pid: u32, id: Option<ProcessId>, ancestors: usize) -> Option<Process> {
         let dir = Arc::new(self.proc.process(pid).ok()?);
-        let stat = dir.stat()?;
+        let stat = dir.stat().filter(|stat| !stat.over)?;
         if id.is_some_and(|id| !same_start(id.start, stat.start_ticks)) {
             return None;
         }

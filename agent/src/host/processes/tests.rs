@@ -180,3 +180,19 @@ fn this_process_is_found_in_the_real_proc() {
     assert_eq!(attribute(&process, "os.type"), "linux");
     assert_eq!(attribute(&process, "host.id"), host.identity().id);
 }
+
+#[test]
+fn a_process_that_is_gone_is_known_by_what_the_kernel_called_it() {
+    let fixture = Fixture::new(&[]);
+    let host = Host::with_proc(fixture.folder.path()).expect("a host");
+    let id = ProcessId { tgid: Tgid(7), start: BootNanos(990_000_000) };
+    let gone = |comm| {
+        let process = host.gone(id, comm);
+        let find = |name: &str| process.resource.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        assert!(find("host.id").is_some() && find("ip").is_some());
+        assert_eq!((find("process.pid").as_deref(), process.executable.as_str()), (Some("7"), ""));
+        (find("service.name"), find("process.executable.name"))
+    };
+    assert_eq!(gone("curl"), (Some("curl".into()), Some("curl".into())));
+    assert_eq!(gone(""), (Some("unknown_service".into()), None));
+}

@@ -330,6 +330,7 @@ impl World {
             socket.announced = true;
             carried.seq += 1;
             let open = Open {
+                comm: "program".into(),
                 time,
                 cookie,
                 actor: actor(by, carried),
