@@ -203,7 +203,11 @@ impl Host {
         if id.is_some_and(|id| !same_start(id.start, stat.start_ticks)) {
             return None;
         }
-        let path = dir.link("exe").unwrap_or_default();
+        let path = match dir.link("exe") {
+            // It gave up its memory, and with it its command, on its way out.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !stat.kernel => return None,
+            path => path.unwrap_or_default(),
+        };
         let path = path.strip_suffix(" (deleted)").unwrap_or(&path);
         let said = self.said(&dir, &stat, path, ancestors);
         let cgroups = dir.read("cgroup", CGROUP_BYTES_MAX).unwrap_or_default();
