@@ -65,7 +65,8 @@ impl Stage {
     /// Everything that was told since the last time.
     pub(crate) fn told(&mut self) -> Result<Told> {
         thread::sleep(AFTERMATH);
-        self.merge.fill(&mut self.session.rings, Clock::boot_now().0);
+        // One turn takes no more than a share of each ring.
+        while self.merge.fill(&mut self.session.rings, Clock::boot_now().0) > 0 {}
         self.merge.close();
         let mut events = Vec::new();
         while let Some(record) = self.merge.next() {

@@ -63,10 +63,13 @@ def take(sock, count):
 
 
 def in_thread(work):
-    """Runs `work` in a thread of its own and waits for it; gives its thread id."""
+    """Runs `work` in a thread of its own and waits until it is gone; gives its thread id."""
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+    # Python calls a thread done a moment before the kernel does.
+    while os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        time.sleep(0.001)
     return thread.native_id
 
 
