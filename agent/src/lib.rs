@@ -8,6 +8,7 @@ pub mod export;
 pub mod host;
 pub mod object;
 pub mod pipeline;
+pub mod recording;
 pub mod ring;
 pub mod shutdown;
 pub mod telemetry;

@@ -35,7 +35,7 @@ fn the_records_of_a_thread_come_out_in_the_order_of_its_acts() -> Result<()> {
     let mut drain = |stage: &mut Stage| -> Result<()> {
         let drained_at = Clock::boot_now().0;
         merge.fill(&mut stage.session.rings, drained_at);
-        while let Some(record) = merge.next() {
+        while let Some(record) = merge.release() {
             events.push(decode::decode(&record)?);
         }
         Ok(())

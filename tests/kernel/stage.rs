@@ -69,7 +69,7 @@ impl Stage {
         while self.merge.fill(&mut self.session.rings, Clock::boot_now().0) > 0 {}
         self.merge.close();
         let mut events = Vec::new();
-        while let Some(record) = self.merge.next() {
+        while let Some(record) = self.merge.release() {
             events.push(decode::decode(&record).context("a record")?);
         }
         Ok(Told(events))

@@ -53,7 +53,7 @@ fn attributes_are_listed() {
 #[test]
 fn losses_are_listed() {
     let kernel = loss::ALL.iter().map(|(_, name, _)| *name);
-    let mut engine = Engine::new(Options { nonce: [0; 16], excluded: Box::new(|_| false) });
+    let mut engine = Engine::new(Options { nonce: [0; 16], excluded: Box::new(|_| false), explain: false });
     let core = engine.losses().into_iter().map(|(name, _)| name);
     let listed = column("## Losses");
     for name in kernel.chain(core) {

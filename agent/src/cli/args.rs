@@ -28,6 +28,8 @@ http://localhost:4317, else to the terminal.";
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Run(Box<Run>),
+    Record(Box<Record>),
+    Replay(Replay),
     /// Says what works on this machine, what does not, and why
     #[command(after_help = "Exit status: 0 everything works, 1 reduced, 2 nothing can be traced")]
     Doctor,
@@ -79,6 +81,10 @@ pub(super) struct Run {
     #[arg(long, value_enum, value_name = "FORMAT", env = "TRACEMEND_LOG_FORMAT", hide_env_values = true)]
     pub(super) log_format: Option<LogFormat>,
 
+    /// Say of every span which candidates for its parent there were, and why each was taken or refused
+    #[arg(long)]
+    pub(super) explain: bool,
+
     /// Run although another agent runs on this host; both then trace and export the same requests
     #[arg(long)]
     pub(super) second: bool,
@@ -111,6 +117,70 @@ Exit status:
   4  another agent is running
 With COMMAND: its own status, 128 + signal if a signal ended it, 127 if it is
 not found, 126 if it cannot be executed.";
+
+/// Runs, and records everything the spans are made of, for `tracemend replay`
+#[derive(Debug, Args)]
+#[command(after_help = RECORD_HELP)]
+pub(super) struct Record {
+    /// The file that is created, for its owner alone
+    pub(super) file: PathBuf,
+
+    /// Record bodies, query strings and values of all header fields too; they are masked otherwise
+    #[arg(long)]
+    pub(super) with_secrets: bool,
+
+    /// End the recording when its file has so many MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    pub(super) max_mib: u64,
+
+    #[command(flatten)]
+    pub(super) run: Run,
+}
+
+const RECORD_HELP: &str = "\
+Examples:
+  sudo tracemend record run.tmrec --port 8080
+  sudo tracemend record run.tmrec -- python3 app.py
+  tracemend replay run.tmrec
+
+Exit status: as of tracemend run; 1 if the recording is not whole";
+
+/// Makes the spans of a recording again, on any machine and without root
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_HELP)]
+pub(super) struct Replay {
+    /// A file that `tracemend record` wrote
+    pub(super) file: PathBuf,
+
+    /// Write the spans to this file, as OTLP JSON lines, and draw nothing; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+
+    /// Say which candidates for the parent of this span there were, and why each was taken or refused
+    #[arg(long, value_name = "SPAN", value_parser = span_id, conflicts_with_all = ["output", "lose_per_million"])]
+    pub(super) explain: Option<String>,
+
+    /// Lose so many of a million records on the way, to see what becomes of the links
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(super) lose_per_million: u32,
+
+    /// Which ones are lost
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(super) seed: u64,
+}
+
+const REPLAY_HELP: &str = "\
+Examples:
+  tracemend replay run.tmrec | less -R
+  tracemend replay run.tmrec --explain 5fb397be34d23b60
+
+Exit status: 0 replayed, 1 not, or not to its end";
+
+/// A span id in hex, or its beginning.
+fn span_id(text: &str) -> Result<String, String> {
+    let hex = !text.is_empty() && text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hex { Ok(text.to_owned()) } else { Err("not a span id of up to 16 hexadecimal digits".into()) }
+}
 
 /// Draws the traces in a file that `run --output FILE` wrote
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
-//! The commands: `run`, `doctor`, `show`.
+//! The commands: `run`, `record`, `replay`, `doctor`, `show`.
 
 mod args;
 mod command;
 mod doctor;
 mod log;
 mod obstacles;
+mod replay;
 mod run;
 mod show;
 mod signals;
@@ -28,14 +29,20 @@ const ANOTHER: u8 = 4;
 #[must_use]
 pub fn run() -> ExitCode {
     match CommandLine::parse().command {
-        Command::Run(arguments) => run::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments, None),
+        Command::Record(arguments) => run::run(&arguments.run, Some(&arguments)),
         Command::Doctor => doctor::run(),
-        Command::Show(arguments) => show::run(&arguments.file).unwrap_or_else(|error| {
-            eprintln!("tracemend: {error:#}");
-            ExitCode::from(FAILED)
-        }),
+        Command::Replay(arguments) => or_failed(replay::run(&arguments)),
+        Command::Show(arguments) => or_failed(show::run(&arguments.file)),
         Command::Hold(arguments) => command::hold(&arguments.command),
     }
+}
+
+fn or_failed(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tracemend: {error:#}");
+        ExitCode::from(FAILED)
+    })
 }
 
 /// A variable of the agent's environment, as the exporters ask for them.

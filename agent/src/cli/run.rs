@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use anyhow::anyhow;
 use tracemend_core::ids::Tgid;
 
-use super::args::Run;
+use super::args::{Record, Run};
 use super::command::{self, Running};
 use super::obstacles::{Obstacle, obstacles, shortcomings};
 use super::signals::{self, Phase, SharedPhase};
@@ -18,6 +18,7 @@ use crate::export::otlp::{self, Signal};
 use crate::export::{Console, Destination, EnvError, Sampler};
 use crate::host::{Host, Instance, Kernel, Refused};
 use crate::pipeline::{self, Options, Ready};
+use crate::recording;
 use crate::shutdown::Shutdown;
 
 /// Why the agent does not run, or ended badly.
@@ -34,17 +35,17 @@ enum Failure {
 }
 
 /// Traces until it is told to stop, or the command ends.
-pub(super) fn run(arguments: &Run) -> ExitCode {
+pub(super) fn run(arguments: &Run, record: Option<&Record>) -> ExitCode {
     let config = match load(arguments) {
         Ok(config) => config,
         Err(error) => return usage(error).report(LogFormat::Text),
     };
     log::start(config.log_level, config.log_format);
     let format = config.log_format;
-    trace(arguments, config).unwrap_or_else(|failure| failure.report(format))
+    trace(arguments, record, config).unwrap_or_else(|failure| failure.report(format))
 }
 
-fn trace(arguments: &Run, mut config: Config) -> Result<ExitCode, Failure> {
+fn trace(arguments: &Run, record: Option<&Record>, mut config: Config) -> Result<ExitCode, Failure> {
     let destination = destination(&config.exporter).map_err(usage)?;
     let sampler = Sampler::from_env(&variable).map_err(usage)?;
     let kernel = Kernel::read();
@@ -73,7 +74,14 @@ fn trace(arguments: &Run, mut config: Config) -> Result<ExitCode, Failure> {
 
     let format = config.log_format;
     let everything = config.targets.is_everything();
-    let options = Options { config, destination, sampler, host };
+    let record = record.map(|record| pipeline::Record {
+        path: record.file.clone(),
+        options: recording::Options {
+            with_secrets: record.with_secrets,
+            bytes_max: record.max_mib.saturating_mul(1 << 20),
+        },
+    });
+    let options = Options { config, destination, sampler, host, record, explain: arguments.explain };
     let outcome = pipeline::run(options, &shutdown, |ready| {
         let mut phase = phase.lock().unwrap_or_else(PoisonError::into_inner);
         announce(ready, everything, format);

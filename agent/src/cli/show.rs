@@ -20,7 +20,7 @@ use crate::export::waterfall::{self, Row, WIDTH_DEFAULT};
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
 /// Spans drawn, about 1 KiB each. Beyond: the rest is left out, and said.
-const SPANS_MAX: usize = 200_000;
+pub(super) const SPANS_MAX: usize = 200_000;
 
 /// Draws the traces of a file.
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
@@ -30,12 +30,18 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         rows(BufReader::new(File::open(path).with_context(|| format!("cannot read {}", path.display()))?))
     };
     let (rows, left_out) = read.with_context(|| path.display().to_string())?;
+    draw(&rows, left_out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Draws rows as wide as the terminal; `left_out` of them are not there.
+pub(super) fn draw(rows: &[Row], left_out: usize) -> io::Result<()> {
     let terminal = io::stdout().is_terminal();
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let of_terminal = terminal_size::terminal_size().filter(|_| terminal);
     let width = of_terminal.map(|(width, _)| width.0.into()).or(columns).unwrap_or(WIDTH_DEFAULT);
     let colours = terminal && std::env::var_os("NO_COLOR").is_none();
-    let drawn = io::stdout().lock().write_all(waterfall::render(&rows, width, colours).as_bytes());
+    let drawn = io::stdout().lock().write_all(waterfall::render(rows, width, colours).as_bytes());
     match drawn {
         // A pager was left.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -44,7 +50,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     if left_out > 0 {
         eprintln!("tracemend: {left_out} more spans are in the file and not drawn");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The spans of every line, and how many are left out.

@@ -37,25 +37,38 @@ impl Executables {
 
 /// Which request paths are meant.
 #[derive(Clone, Debug, Default)]
-pub struct Paths(GlobSet);
+pub struct Paths {
+    set: GlobSet,
+    patterns: Vec<String>,
+}
 
 impl Paths {
-    pub(super) fn new(patterns: &[String]) -> Result<Self, Error> {
-        let patterns: Vec<&String> = patterns.iter().collect();
-        Ok(Self(set("http.exclude_paths (--exclude-path)", &patterns)?))
+    /// Compiles patterns.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn new(patterns: &[String]) -> Result<Self, Error> {
+        let all: Vec<&String> = patterns.iter().collect();
+        Ok(Self { set: set("http.exclude_paths (--exclude-path)", &all)?, patterns: patterns.to_vec() })
+    }
+
+    /// The patterns as they were given.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 
     /// Whether there is no pattern.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.set.is_empty()
     }
 
     /// Whether a path, or a request target whose path it is (`/healthz?x=1`), is meant.
     #[must_use]
     pub fn matches(&self, target: &str) -> bool {
         let path = target.split('?').next().unwrap_or(target);
-        self.0.is_match(path)
+        self.set.is_match(path)
     }
 }
 

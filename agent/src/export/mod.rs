@@ -26,6 +26,7 @@ pub use counters::{Counters, Counts, DropReason, Dropped};
 pub use env::{EnvError, Lookup};
 pub use queue::Stamped;
 pub use sampler::Sampler;
+pub(crate) use traces::Traces;
 
 use std::fmt;
 use std::io;
@@ -41,7 +42,7 @@ use tracemend_core::span::Span;
 
 use self::otlp::{Sender, Signal};
 use self::queue::Queue;
-use self::traces::{Fate, Traces};
+use self::traces::Fate;
 use self::worker::Sink;
 
 /// Nanoseconds to add to the kernel's boot clock to get Unix time, as of now.

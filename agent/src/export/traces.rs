@@ -24,6 +24,11 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
+    /// The offset of the clocks for a trace: that of its first span.
+    pub(crate) fn offset(&mut self, trace: TraceId, offset_ns: i64) -> i64 {
+        self.fate(trace, || Fate { sampled: true, offset_ns }).offset_ns
+    }
+
     /// The fate of a trace; `first` decides it at its first span.
     pub(crate) fn fate(&mut self, trace: TraceId, first: impl FnOnce() -> Fate) -> Fate {
         if let Some(fate) = self.young.get(&trace) {

@@ -1,9 +1,12 @@
 //! All stages, joined: rings -> decode -> core -> export, with facts of the host beside them.
 
+mod core;
 mod facts;
 mod progress;
 mod report;
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,13 +17,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracemend_core::decode::{self, Event};
 use tracemend_core::engine::{self, Engine, Output, Policy};
 use tracemend_core::ids::{BootNanos, SockCookie};
+use tracemend_core::recording::Header;
 use zerocopy::IntoBytes as _;
 
+use self::core::Core;
 use crate::attach::{self, HookReport, Session};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::export::{self, Destination, Exporter, Sampler};
 use crate::host::Host;
+use crate::recording::{self, Recorder};
 use crate::ring::Merge;
 use crate::shutdown::Shutdown;
 use facts::Facts;
@@ -48,6 +54,19 @@ pub struct Options {
     pub sampler: Sampler,
     /// What is known of the host and its processes.
     pub host: Host,
+    /// The run is recorded.
+    pub record: Option<Record>,
+    /// Every decision is explained on standard error.
+    pub explain: bool,
+}
+
+/// Where and how a run is recorded.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The file to create.
+    pub path: PathBuf,
+    /// How.
+    pub options: recording::Options,
 }
 
 /// What a run can say once it sees every byte.
@@ -65,8 +84,10 @@ pub struct Ready {
 /// # Errors
 /// When the hooks cannot be attached, or the exporter cannot start.
 pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready)) -> anyhow::Result<()> {
-    let Options { config, destination, sampler, mut host } = options;
+    let Options { config, destination, sampler, mut host, record, explain } = options;
     let ready = destination.to_string();
+    let nonce = nonce()?;
+    let recorder = record.map(|record| start_recording(&record, nonce, &config)).transpose()?;
     let mut session = attach(&config, &mut host)?;
     let offset = Arc::new(AtomicI64::new(0));
     let exporter = {
@@ -78,14 +99,14 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
     let telemetry = report.publish(exporter.runtime())?;
     let exclude = config.exclude_paths.clone();
     let engine =
-        Engine::new(engine::Options { nonce: nonce()?, excluded: Box::new(move |target| exclude.matches(target)) });
+        Engine::new(engine::Options { nonce, excluded: Box::new(move |target| exclude.matches(target)), explain });
     on_ready(&Ready { hooks: std::mem::take(&mut session.hooks), destination: ready });
     let mut stages = Stages {
         session,
         merge: Merge::default(),
         facts: Facts::new(host, config.targets),
         progress: Progress::default(),
-        engine,
+        core: Core::new(engine, recorder),
         out: Output::default(),
         exporter,
         clock: Clock::start(),
@@ -114,6 +135,17 @@ fn attach(config: &Config, host: &mut Host) -> anyhow::Result<Session> {
     Ok(session)
 }
 
+fn start_recording(record: &Record, nonce: [u8; 16], config: &Config) -> anyhow::Result<Recorder> {
+    let header = Header {
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        nonce,
+        exclude_paths: config.exclude_paths.patterns().to_vec(),
+        redacted: !record.options.with_secrets,
+    };
+    let path = record.path.display();
+    Recorder::start(&record.path, record.options, &header).with_context(|| format!("cannot record to {path}"))
+}
+
 /// A number no other agent has: it keeps ids apart that are hashed from cookies.
 fn nonce() -> anyhow::Result<[u8; 16]> {
     let mut nonce = [0; 16];
@@ -127,7 +159,7 @@ struct Stages {
     merge: Merge,
     facts: Facts,
     progress: Progress,
-    engine: Engine,
+    core: Core,
     out: Output,
     exporter: Exporter,
     clock: Clock,
@@ -137,7 +169,7 @@ struct Stages {
 
 impl Stages {
     fn trace(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        self.offset.store(self.clock.offset_ns(), Ordering::Relaxed);
+        self.set_offset();
         let mut pause = POLL_MIN;
         let (mut ticked, mut slowly_ticked) = (Instant::now(), Instant::now());
         while !shutdown.is_requested() {
@@ -149,13 +181,20 @@ impl Stages {
             if slowly_ticked.elapsed() >= SLOW_TICK {
                 slowly_ticked = Instant::now();
                 self.clock.resample();
-                self.offset.store(self.clock.offset_ns(), Ordering::Relaxed);
-                self.report.update(&self.session, &mut self.engine, &self.facts);
+                self.set_offset();
+                self.report.update(&self.session, self.core.engine(), &self.facts);
             }
             pause = if records > 0 { POLL_MIN } else { (pause * 2).min(POLL_MAX) };
             self.wait(pause)?;
         }
         Ok(())
+    }
+
+    fn set_offset(&mut self) {
+        let offset = self.clock.offset_ns();
+        if self.offset.swap(offset, Ordering::Relaxed) != offset {
+            self.core.clock(offset);
+        }
     }
 
     /// Ends what has ended, and sends everything before the deadline.
@@ -172,9 +211,10 @@ impl Stages {
         merge.fill(&mut session.rings, Clock::boot_now().0);
         merge.close();
         self.release();
-        self.engine.finish(Clock::boot_now(), &mut self.out);
+        self.core.finish(Clock::boot_now(), &mut self.out);
         self.hand_over();
-        self.report.update(&self.session, &mut self.engine, &self.facts);
+        self.report.update(&self.session, self.core.engine(), &self.facts);
+        let recorded = self.core.end_recording(self.session.losses()).context("the recording is not whole");
         let left = |shutdown: &Shutdown| {
             shutdown.deadline().map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))
         };
@@ -184,7 +224,7 @@ impl Stages {
         }
         self.exporter.shutdown(left(shutdown));
         self.report.last_words();
-        Ok(())
+        recorded
     }
 
     /// Takes all records that are in order by now. Returns how many there were in the rings.
@@ -196,12 +236,12 @@ impl Stages {
 
     /// Handles all records that are in order.
     fn release(&mut self) {
-        while let Some(record) = self.merge.next() {
+        while let Some(record) = self.merge.release() {
             match decode::decode(&record) {
                 Ok(event) => self.event(event),
                 Err(error) => {
                     tracing::debug!(%error, "record refused");
-                    self.engine.bad_record();
+                    self.core.bad_record();
                 }
             }
         }
@@ -209,15 +249,15 @@ impl Stages {
     }
 
     fn event(&mut self, event: Event) {
-        let Self { facts, session, engine, out, .. } = self;
-        facts.before(&event, session.targets(), |process| engine.push(Event::Process(process), out));
+        let Self { facts, session, core, out, .. } = self;
+        facts.before(&event, session.targets(), |process| core.push(Event::Process(process), out));
         let executed = match &event {
             Event::Exec { process, .. } => Some(*process),
             _ => None,
         };
-        engine.push(event, out);
+        core.push(event, out);
         if let Some(process) = executed.and_then(|process| facts.executed(process)) {
-            engine.push(Event::Process(process), out);
+            core.push(Event::Process(process), out);
         }
     }
 
@@ -225,7 +265,7 @@ impl Stages {
         self.session.pass_messages();
         self.sweep();
         // Nothing settles before all that was recorded by then has been read, however late this thread runs.
-        self.engine.tick(BootNanos(self.merge.horizon()), &mut self.out);
+        self.core.tick(BootNanos(self.merge.horizon()), &mut self.out);
         self.hand_over();
     }
 
@@ -239,6 +279,10 @@ impl Stages {
     fn hand_over(&mut self) {
         for (cookie, policy) in std::mem::take(&mut self.out.policies) {
             self.apply(cookie, policy);
+        }
+        for explanation in std::mem::take(&mut self.out.explanations) {
+            // Nobody may read it, and then there is nobody to tell.
+            let _ = std::io::stderr().write_all(explanation.to_string().as_bytes());
         }
         if !self.out.spans.is_empty() {
             self.exporter.send(std::mem::take(&mut self.out.spans));

@@ -68,7 +68,7 @@ impl Merge {
     }
 
     /// Releases the next record that no earlier one can precede any more.
-    pub fn next(&mut self) -> Option<Box<[u8]>> {
+    pub fn release(&mut self) -> Option<Box<[u8]>> {
         let Reverse(first) = self.held.peek()?;
         if first.time > self.horizon && self.held_bytes <= HELD_BYTES_MAX {
             return None;
@@ -83,7 +83,7 @@ impl Merge {
         self.horizon = u64::MAX;
     }
 
-    /// Boot time in ns that all records have come out by, once [`Self::next`] has no more.
+    /// Boot time in ns that all records have come out by, once [`Self::release`] has no more.
     #[must_use]
     pub const fn horizon(&self) -> u64 {
         self.horizon
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn marks(merge: &mut Merge) -> Vec<u8> {
-        std::iter::from_fn(|| merge.next()).map(|record| record[16]).collect()
+        std::iter::from_fn(|| merge.release()).map(|record| record[16]).collect()
     }
 
     #[test]
@@ -138,6 +138,6 @@ mod tests {
     #[test]
     fn a_record_without_a_header_is_passed_on() {
         let mut merge = filled(&[vec![vec![1, 2]]], LATE_NS);
-        assert_eq!(merge.next().as_deref(), Some([1, 2].as_slice()));
+        assert_eq!(merge.release().as_deref(), Some([1, 2].as_slice()));
     }
 }

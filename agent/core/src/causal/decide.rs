@@ -43,6 +43,10 @@ impl Causes {
         };
         self.path.pop();
         let decided = Arc::new(decided?);
+        if self.explaining {
+            let explanation = self.explain(&half, &decided, moment);
+            self.explanations.push(explanation);
+        }
         if let Some(half) = self.halves.get_mut(key) {
             half.decided = Some(Arc::clone(&decided));
         }
@@ -200,7 +204,7 @@ impl Causes {
         self.minter.trace_id(half.request.key, half.identity)
     }
 
-    fn span_id(&self, half: &Half) -> SpanId {
+    pub(super) fn span_id(&self, half: &Half) -> SpanId {
         self.minter.span_id(half.request.role, half.request.key, half.identity)
     }
 

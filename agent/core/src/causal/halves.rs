@@ -44,6 +44,11 @@ impl Halves {
         self.all.get_mut(&key)
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Half> {
+        self.all.values()
+    }
+
     /// Bytes of memory they take, about.
     #[must_use]
     pub const fn bytes(&self) -> usize {

@@ -16,7 +16,7 @@ use crate::span::{Confidence, Evidence, OrphanReason};
 
 /// What one kind of evidence says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Opinion {
+pub(super) enum Opinion {
     /// This request is the cause.
     Cause(HalfKey, Evidence, Confidence),
     /// It cannot say, for this reason.
@@ -43,7 +43,7 @@ pub enum Judgement {
 }
 
 /// What the ids on the wire say.
-enum Wire {
+pub(super) enum Wire {
     Silent,
     /// They equal those of exactly one incoming request that was open.
     Forwarded(HalfKey),
@@ -104,7 +104,7 @@ impl Causes {
     }
 
     /// The opinion of the kernel's tags.
-    fn kernel(&self, half: &Half, asked: BootNanos, moment: Moment) -> Opinion {
+    pub(super) fn kernel(&self, half: &Half, asked: BootNanos, moment: Moment) -> Opinion {
         if self.executable(half.process) == nginx::EXECUTABLE {
             return self.nginx(half, 0);
         }
@@ -203,7 +203,7 @@ impl Causes {
 
     /// A call passes on what exactly one request carried that was open then. A correlation id counts only where there
     /// is no context.
-    fn wire(&self, half: &Half, asked: BootNanos) -> Wire {
+    pub(super) fn wire(&self, half: &Half, asked: BootNanos) -> Wire {
         let parent = half.request.context.parent;
         let Some(carried) = half.carried().next() else { return Wire::Silent };
         let ambiguous = parent.map_or(Wire::Silent, Wire::Shared);

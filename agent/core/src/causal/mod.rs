@@ -5,12 +5,14 @@
 //! - `lineage`: who was created by whom, and which threads prove anything
 //! - `judge`: the opinions of every kind of evidence; `runtime/`: the programs with rules of their own
 //! - `decide`: from judgements to trace and parent; a decision never changes
+//! - `explain`: why a span has the parent it has, on request
 //! - `settle`, `waiting`: when halves are decided, told and forgotten
 //!
 //! Judgement comes with hindsight: a half settles a moment after its exchange ended, when threads may have ended and
 //! interleaving been seen. A wrong parent is worse than an orphan.
 
 mod decide;
+pub mod explain;
 pub mod half;
 mod halves;
 pub mod identity;
@@ -23,6 +25,7 @@ mod waiting;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use explain::Explanation;
 use half::Half;
 use halves::Halves;
 use identity::{ExchangeId, Minter};
@@ -50,6 +53,8 @@ pub struct Causes {
     path: Vec<HalfKey>,
     minter: Minter,
     excluded: Excluded,
+    explaining: bool,
+    explanations: Vec<Explanation>,
     stats: Stats,
 }
 
@@ -66,6 +71,8 @@ impl Causes {
             path: Vec::new(),
             minter: Minter::new(nonce),
             excluded,
+            explaining: false,
+            explanations: Vec::new(),
             stats: Stats::default(),
         }
     }
@@ -74,6 +81,16 @@ impl Causes {
     #[must_use]
     pub const fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Explains every decision from here on.
+    pub const fn explain_all(&mut self) {
+        self.explaining = true;
+    }
+
+    /// Takes the explanations of what was decided since the last time.
+    pub fn explanations(&mut self) -> Vec<Explanation> {
+        std::mem::take(&mut self.explanations)
     }
 
     /// What the host knows of a process.

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, Tid};
 
 /// Everything the pipeline reacts to, in order of time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// First sight of a connection.
     Open(Open),
@@ -41,7 +43,7 @@ pub enum Event {
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tag {
     /// The socket the bytes were received on.
     pub cookie: SockCookie,
@@ -50,7 +52,7 @@ pub struct Tag {
 }
 
 /// Who acted, and every tag that may say on whose behalf.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The thread.
     pub thread: ThreadId,
@@ -69,7 +71,7 @@ pub struct Actor {
 }
 
 /// One end of a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Address {
     /// Nothing is known, or a unix socket without a name.
     #[default]
@@ -81,7 +83,7 @@ pub enum Address {
 }
 
 /// The two ends of a connection as its socket has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// This end.
     pub local: Address,
@@ -90,7 +92,7 @@ pub struct Endpoint {
 }
 
 /// Who opened a connection, as far as the kernel knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Opened {
     /// Unknown: older than the agent, or a unix socket.
     Unknown,
@@ -104,7 +106,7 @@ pub enum Opened {
 
 /// Where the byte counts of a TCP connection start, in sequence numbers. `send` is raw: it is one less than the other
 /// end's `recv` at the end that opened the connection, whose acknowledged bytes count its SYN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bases {
     /// Of bytes sent.
     pub send: u32,
@@ -113,7 +115,7 @@ pub struct Bases {
 }
 
 /// What ties a socket to its other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Link {
     /// Nothing was read, or two samples disagreed.
     None,
@@ -124,7 +126,7 @@ pub enum Link {
 }
 
 /// First sight of a connection.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Open {
     /// When.
     pub time: BootNanos,
@@ -153,7 +155,7 @@ pub struct Open {
 }
 
 /// A call of `connect()`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connect {
     /// The calling thread.
     pub tid: Tid,
@@ -164,7 +166,7 @@ pub struct Connect {
 }
 
 /// Direction of bytes, seen from the socket's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Direction {
     /// Out of the process.
     Send,
@@ -187,7 +189,7 @@ impl Direction {
 pub type CaptureGap = &'static str;
 
 /// Bytes moved by one call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Data {
     /// When.
     pub time: BootNanos,
@@ -204,6 +206,7 @@ pub struct Data {
     /// The captured prefix of them.
     pub bytes: Vec<u8>,
     /// Why captured bytes fall short of the policy.
+    #[serde(with = "crate::decode::gap")]
     pub unseen: Option<CaptureGap>,
     /// The descriptor was in blocking mode.
     pub blocking: bool,
@@ -220,7 +223,7 @@ pub struct Data {
 }
 
 /// A direction came further without data records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// The socket.
     pub cookie: SockCookie,
@@ -233,7 +236,7 @@ pub struct Count {
 }
 
 /// What is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Closing {
     /// The other end will send no more.
     RecvEof,
@@ -246,7 +249,7 @@ pub enum Closing {
 }
 
 /// A thread or a process was created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
     /// When.
     pub time: BootNanos,
@@ -257,7 +260,7 @@ pub struct Fork {
 }
 
 /// A thread ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// When.
     pub time: BootNanos,
@@ -270,7 +273,7 @@ pub struct Exit {
 }
 
 /// What the host knows of a process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// The process.
     pub id: ProcessId,
@@ -281,7 +284,7 @@ pub struct Process {
 }
 
 /// A process began to accept TCP connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listen {
     /// When.
     pub time: BootNanos,

@@ -1,6 +1,7 @@
 //! Records into events: the only place that knows the wire layouts.
 
 mod event;
+mod gap;
 mod record;
 
 pub use event::{

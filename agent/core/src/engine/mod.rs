@@ -2,6 +2,7 @@
 
 mod parsers;
 
+use crate::causal::explain::Explanation;
 use crate::causal::half::Half;
 use crate::causal::identity::ExchangeId;
 use crate::causal::{Causes, Excluded};
@@ -20,6 +21,8 @@ pub struct Options {
     pub nonce: [u8; 16],
     /// Says which request targets are left out, with what they caused.
     pub excluded: Excluded,
+    /// Every decision is explained, which takes time.
+    pub explain: bool,
 }
 
 /// What the core wants the kernel half to copy of a connection.
@@ -40,6 +43,8 @@ pub enum Policy {
 pub struct Output {
     /// Finished spans.
     pub spans: Vec<Span>,
+    /// Why they have the parents they have, if that is asked for; those of a trace may come in several outputs.
+    pub explanations: Vec<Explanation>,
     /// Policies to set, in order.
     pub policies: Vec<(SockCookie, Policy)>,
 }
@@ -59,10 +64,14 @@ impl Engine {
     /// A core that has seen nothing.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        let mut causes = Causes::new(options.nonce, options.excluded);
+        if options.explain {
+            causes.explain_all();
+        }
         Self {
             connections: Table::default(),
             parsers: Parsers::default(),
-            causes: Causes::new(options.nonce, options.excluded),
+            causes,
             stats: Stats::default(),
             updates: Vec::new(),
             now: BootNanos(0),
@@ -75,6 +84,7 @@ impl Engine {
         self.take(event, out);
         if self.causes.is_full() {
             self.causes.make_room(self.now, &mut out.spans);
+            out.explanations.extend(self.causes.explanations());
         }
     }
 
@@ -96,6 +106,7 @@ impl Engine {
     /// Time has come this far: settles what is due.
     pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
         self.causes.settle(now, false, &mut out.spans);
+        out.explanations.extend(self.causes.explanations());
         while let Some(cookie) = self.connections.sweep(now) {
             self.parsers.remove(cookie);
             out.policies.push((cookie, Policy::Forget));
@@ -105,6 +116,7 @@ impl Engine {
     /// Settles everything that has ended; what is still open is not told.
     pub fn finish(&mut self, now: BootNanos, out: &mut Output) {
         self.causes.settle(now, true, &mut out.spans);
+        out.explanations.extend(self.causes.explanations());
     }
 
     /// A record was no event.

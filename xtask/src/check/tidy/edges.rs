@@ -23,6 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("stats", &["span"]),
     ("causal", &["ids", "limits", "decode", "proto", "span", "stats"]),
     ("engine", &["ids", "limits", "decode", "conn", "stream", "proto", "span", "stats", "causal"]),
+    ("recording", &["ids", "decode", "engine"]),
 ];
 
 /// Applies the table to a file of the core; other files pass.

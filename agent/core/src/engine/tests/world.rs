@@ -77,7 +77,7 @@ impl World {
 
     pub fn excluding(excluded: fn(&str) -> bool) -> Self {
         Self {
-            engine: Engine::new(Options { nonce: [1; 16], excluded: Box::new(excluded) }),
+            engine: Engine::new(Options { nonce: [1; 16], excluded: Box::new(excluded), explain: true }),
             out: Output::default(),
             now: 1_000 * MILLISECOND,
             threads: HashMap::new(),
