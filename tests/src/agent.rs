@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -33,6 +33,7 @@ pub struct Builder {
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     output: PathBuf,
+    recording: Option<PathBuf>,
     second: bool,
 }
 
@@ -66,13 +67,19 @@ impl Builder {
 
     fn run(output: PathBuf) -> Self {
         let arguments = ["--log-format", "json"].map(Into::into).to_vec();
-        Self { arguments, variables: Vec::new(), output, second: true }
+        Self { arguments, variables: Vec::new(), output, recording: None, second: true }
     }
 
     /// Has it insist on being the only agent of the host, as it does by default.
     #[must_use]
     pub fn only(self) -> Self {
         Self { second: false, ..self }
+    }
+
+    /// Has it record everything its spans are made of to a file that is not there yet.
+    #[must_use]
+    pub fn recording(self, path: &Path) -> Self {
+        Self { recording: Some(path.to_owned()), ..self }
     }
 
     /// Adds an argument.
@@ -118,7 +125,11 @@ impl Builder {
     pub fn start_unready(&self) -> Result<Agent> {
         let program = env::var_os(AGENT_VARIABLE).context(AGENT_VARIABLE)?;
         let mut command = Command::new(program);
-        command.arg("run").args(self.second.then_some("--second")).args(&self.arguments);
+        match &self.recording {
+            Some(path) => command.arg("record").arg(path),
+            None => command.arg("run"),
+        };
+        command.args(self.second.then_some("--second")).args(&self.arguments);
         // What the caller's environment says about exporting is not meant for agents under test.
         for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
             command.env_remove(name);

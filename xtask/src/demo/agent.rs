@@ -32,13 +32,25 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Starts it on everything that serves or calls, and waits until it says that it is ready.
-    pub(super) fn start(tree: &Tree, export: &Export<'_>, scratch: &Scratch) -> Result<Self> {
+    /// Starts it on everything that serves or calls, and waits until it says that it is ready. With `record` it records
+    /// these processes to this file, and traces nothing else.
+    pub(super) fn start(
+        tree: &Tree,
+        export: &Export<'_>,
+        record: Option<(&Path, impl Iterator<Item = u32>)>,
+        scratch: &Scratch,
+    ) -> Result<Self> {
         let path = scratch.path().join(LOG);
         let log = fs::File::create(&path).context("cannot create the agent's log")?;
         let mut command = child::command(tree.agent());
         // `--second`: an agent that watches this machine already is no reason against a demo.
-        command.args(["run", "--second"]).stdout(Stdio::from(log.try_clone()?)).stderr(log);
+        match record {
+            None => command.arg("run"),
+            Some((path, pids)) => {
+                command.arg("record").arg(path).args(pids.flat_map(|pid| ["--pid".to_owned(), pid.to_string()]))
+            }
+        };
+        command.arg("--second").stdout(Stdio::from(log.try_clone()?)).stderr(log);
         // The name is the demo's own, its trace is to be kept, and flags alone say what this agent does.
         for name in ["OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"] {
             command.env_remove(name);

@@ -4,6 +4,7 @@ mod agent;
 mod chain;
 mod collector;
 mod http;
+mod recording;
 mod root;
 mod scratch;
 mod span;
@@ -12,6 +13,7 @@ mod verdict;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -30,9 +32,6 @@ use crate::{interrupt, permission, release, setup, shell, tree::Tree};
 /// Links settle within 1 s of an exchange's end, and spans leave within 1 s of that.
 const TRACE_MAX: Duration = Duration::from_secs(20);
 
-/// The exit code where BPF is not permitted: nothing is wrong with the demo.
-const NOT_PERMITTED: u8 = 3;
-
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
@@ -49,6 +48,9 @@ pub(crate) struct Args {
     /// Leave everything running until Ctrl-C
     #[arg(long)]
     keep: bool,
+    /// Record the run to this file, for where BPF is not permitted
+    #[arg(long, value_name = "FILE", hide = true)]
+    record: Option<PathBuf>,
 }
 
 /// The command.
@@ -56,14 +58,14 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
     name_this_process()?;
     interrupt::listen()?;
     if let Some(reason) = permission::missing()? {
-        return Ok(not_permitted(&reason));
+        return recording::show(tree, &reason);
     }
     shell::timed("set-up", setup::ensure)?;
     shell::timed("build", || release::build(tree))?;
     let ours = args.jaeger && std::env::var_os(ENDPOINT).is_none();
     let jaeger = if ours { Some(shell::timed("Jaeger", || jaeger::binary(tree))?) } else { None };
     if let Some(reason) = agent::unusable(&tree.agent())? {
-        return Ok(not_permitted(&reason));
+        return recording::show(tree, &reason);
     }
     let start = Instant::now();
     let scratch = Scratch::new()?;
@@ -89,10 +91,9 @@ fn name_this_process() -> Result<()> {
     Err(error).context("cannot start this program again")
 }
 
-fn not_permitted(reason: &str) -> ExitCode {
-    eprintln!("BPF is not permitted here: {}", reason.trim());
-    eprintln!("the demo traces with BPF programs and cannot run without them");
-    ExitCode::from(NOT_PERMITTED)
+/// Records the demo for where BPF is not permitted.
+pub(crate) fn record(tree: &Tree) -> Result<()> {
+    recording::make(tree)
 }
 
 /// A run of the demo.
@@ -116,15 +117,18 @@ impl Demo<'_> {
                 bail!("a Jaeger to read from without an endpoint to export to")
             }
         };
-        let mut agent = Agent::start(self.tree, &export, self.scratch)?;
+        let mut services = vec![(root::SERVICE, BTreeSet::from([std::process::id()]))];
+        services.extend(chain.processes()?);
+        // What is recorded is kept: nothing but the demo.
+        let record =
+            self.args.record.as_deref().map(|path| (path, services.iter().flat_map(|(_, pids)| pids).copied()));
+        let mut agent = Agent::start(self.tree, &export, record, self.scratch)?;
         println!("agent: ready");
 
         let root = request(&chain.url())?;
         if let Some(endpoint) = &endpoint {
             root.export(endpoint)?;
         }
-        let mut services = vec![(root::SERVICE, BTreeSet::from([std::process::id()]))];
-        services.extend(chain.processes()?);
         let trace = self.read_back(&collector, &root, &services, &mut agent)?;
         let line = self.judge(&collector, &root.span(), &services, trace)?;
         if let Collector::Jaeger(query) = &collector {
