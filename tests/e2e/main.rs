@@ -13,6 +13,7 @@ mod late;
 mod lifecycle;
 mod namespaces;
 mod obstacles;
+mod plays;
 mod settings;
 mod syscalls;
 mod targets;

@@ -2,7 +2,7 @@
 //!
 //! A test opens a [`scene`], starts real programs in it ([`workload`], [`process`]), an agent beside them ([`agent`]), talks
 //! to the programs ([`load`], [`dialogue`]), and judges what the agent wrote ([`otlp`]) by what really happened ([`truth`],
-//! [`score`]). The agent never sees the truth: it travels in a header and in files that nothing in the agent looks at.
+//! [`score`]). Where every byte and every call matters, the whole is a [`play`]. The agent never sees the truth: it travels in a header and in files that nothing in the agent looks at.
 //!
 //! `cargo xtask test` runs everything. By hand, with an agent that is built:
 //! ```text
@@ -13,6 +13,7 @@
 //! ```
 //! A test that cannot run here says so on standard error, on a line `skipped: TEST: REASON`, and passes.
 
+pub mod actor;
 pub mod agent;
 pub mod clock;
 pub mod collector;
@@ -22,6 +23,7 @@ pub mod load;
 pub mod netns;
 pub mod otlp;
 pub mod permission;
+pub mod play;
 pub mod process;
 pub mod scene;
 pub mod score;

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use crate::target::Target;
@@ -27,7 +27,14 @@ pub struct Process {
     name: String,
     child: Child,
     input: Option<ChildStdin>,
-    lines: Arc<Mutex<VecDeque<String>>>,
+    lines: Arc<Lines>,
+}
+
+/// What a program printed, and news of it.
+#[derive(Debug, Default)]
+struct Lines {
+    all: Mutex<VecDeque<String>>,
+    more: Condvar,
 }
 
 impl Process {
@@ -43,7 +50,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
-        let lines = Arc::default();
+        let lines: Arc<Lines> = Arc::default();
         let streams: [Option<Box<dyn Read + Send>>; 2] = [
             child.stdout.take().map(|stream| Box::new(stream) as _),
             child.stderr.take().map(|stream| Box::new(stream) as _),
@@ -127,7 +134,30 @@ impl Process {
     /// What it printed, output and errors, so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.lines.all.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits for a line that begins with `text`, and gives what follows: at once when it is printed.
+    ///
+    /// # Errors
+    /// It ends or does not print it in time.
+    pub fn answers(&mut self, text: &str, limit: Duration) -> Result<String> {
+        /// How often it is asked whether it still lives.
+        const LOOK: Duration = Duration::from_millis(100);
+        let start = Instant::now();
+        loop {
+            {
+                let lines = self.lines.all.lock().unwrap_or_else(PoisonError::into_inner);
+                let said = |lines: &VecDeque<String>| lines.iter().rev().any(|line| line.starts_with(text));
+                let waited = self.lines.more.wait_timeout_while(lines, LOOK, |lines| !said(lines));
+                let (lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                if let Some(rest) = lines.iter().rev().find_map(|line| line.strip_prefix(text)) {
+                    return Ok(rest.to_owned());
+                }
+            }
+            self.check()?;
+            ensure!(start.elapsed() < limit, "{} does not answer {text:?} within {limit:?}", self.name);
+        }
     }
 
     /// Fails if it has ended, with what it printed.
@@ -185,14 +215,15 @@ impl Drop for Process {
     }
 }
 
-fn collect(stream: Box<dyn Read + Send>, lines: Arc<Mutex<VecDeque<String>>>) {
+fn collect(stream: Box<dyn Read + Send>, printed: Arc<Lines>) {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lines = printed.all.lock().unwrap_or_else(PoisonError::into_inner);
             if lines.len() == LINES_MAX {
                 lines.pop_front();
             }
             lines.push_back(line);
+            printed.more.notify_all();
         }
     });
 }

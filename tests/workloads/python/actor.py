@@ -2,7 +2,7 @@
 
 Each line of input is a JSON text of Python statements, run in one namespace that has the names below; the answer is a
 line `NUMBER VALUE`, the value of the last statement as JSON if that is an expression of such a value. An error ends the
-program.
+program. `actor.py NUMBER NAME DESCRIPTOR` goes on where another actor executed it (`player.execute`).
 """
 
 import ast
@@ -16,7 +16,9 @@ import sys
 import threading
 import time
 
+import player
 import uring
+from player import messages
 
 libc = ctypes.CDLL(None, use_errno=True)
 SO_COOKIE = 57
@@ -73,33 +75,6 @@ def in_thread(work):
     return thread.native_id
 
 
-class Message(ctypes.Structure):
-    """`struct mmsghdr` with one buffer behind it."""
-
-    class Vector(ctypes.Structure):
-        _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
-
-    _fields_ = [
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_size_t),
-        ("vectors", ctypes.POINTER(Vector)),
-        ("count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_size_t),
-        ("length", ctypes.c_size_t),
-    ]
-
-
-def messages(*buffers):
-    """An array for sendmmsg and recvmmsg over ctypes buffers."""
-    array = (Message * len(buffers))()
-    for message, buffer in zip(array, buffers):
-        vector = Message.Vector(ctypes.addressof(buffer), ctypes.sizeof(buffer))
-        message.vectors, message.count = ctypes.pointer(vector), 1
-    return array
-
-
 def write_as_32_bit(sock, data):
     """write(2) through the gate of 32-bit programs, from an address that fits it; gives the result."""
     map_32bit = 0x40
@@ -115,7 +90,12 @@ def write_as_32_bit(sock, data):
 
 def _main():
     names = dict(globals())
-    for number, line in enumerate(sys.stdin, 1):
+    first = 1
+    if len(sys.argv) > 1:
+        first = int(sys.argv[1])
+        player.inherit(sys.argv[2], int(sys.argv[3]))
+        print(first - 1, "null", flush=True)
+    for number, line in enumerate(sys.stdin, first):
         tree = ast.parse(json.loads(line))
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(compile(tree, "told", "exec"), names)
