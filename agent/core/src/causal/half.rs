@@ -67,7 +67,7 @@ impl Half {
     #[must_use]
     pub fn open_at(&self, time: BootNanos) -> bool {
         self.start() <= time
-            && match (self.end, self.response) {
+            && match (self.end, &self.response) {
                 (Some(end), _) => time <= end.time,
                 (None, Some(response)) => time <= response.start || !self.ends_unseen(response),
                 (None, None) => true,
@@ -76,7 +76,7 @@ impl Half {
 
     /// True if its answer may be over for long before that shows: a unix socket does not tell that it was closed, the
     /// other end's next read does.
-    const fn ends_unseen(&self, response: Response) -> bool {
+    const fn ends_unseen(&self, response: &Response) -> bool {
         match response.ending {
             Ending::Framed => false,
             Ending::Close => self.unix,
@@ -96,7 +96,8 @@ impl Half {
     pub fn bytes(&self) -> usize {
         let Request { method, target, host, user_agent, context, .. } = &self.request;
         let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
-        let text: usize = texts.into_iter().flatten().map(String::len).sum();
+        let answered = self.response.iter().flat_map(|response| [&response.ids.request_id, &response.ids.x_trace_id]);
+        let text: usize = texts.into_iter().chain(answered).flatten().map(String::len).sum();
         size_of::<Self>() + size_of::<Decided>() + method.len() + target.len() + text
     }
 

@@ -128,7 +128,7 @@ impl Halves {
         // A turn may begin within a body, after a 100 (Continue). After an answer it is another request's, of which
         // nothing was told.
         let around = |half: &&Half| {
-            let unanswered = || half.response.is_none_or(|response| time < response.start);
+            let unanswered = || half.response.as_ref().is_none_or(|response| time < response.start);
             let within = half.end.map_or_else(unanswered, |end| tag.offset < end.request_end);
             half.request.role == Role::Server && half.start() <= time && within
         };

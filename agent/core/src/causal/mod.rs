@@ -193,8 +193,9 @@ impl Causes {
     /// The final answer of a half began.
     pub fn answered(&mut self, key: HalfKey, response: Response) {
         if let Some(half) = self.halves.get_mut(key) {
+            let start = response.start;
             half.response = Some(response);
-            self.went_on(key, response.start);
+            self.went_on(key, start);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::decode::Actor;
 use crate::ids::{BootNanos, SockCookie};
-use crate::proto::trace_context::WireContext;
+use crate::proto::trace_context::{AnswerIds, WireContext};
 
 /// Which end of the exchange the half is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ pub struct Request {
 }
 
 /// The response of a half, known once its final head was parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Status code.
     pub status: u16,
@@ -60,6 +60,8 @@ pub struct Response {
     pub start: BootNanos,
     /// How its end will show.
     pub ending: Ending,
+    /// Correlation ids on it.
+    pub ids: AnswerIds,
 }
 
 /// How the end of a response shows.

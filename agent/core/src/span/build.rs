@@ -26,7 +26,7 @@ pub struct Half<'a> {
 }
 
 /// Builds the span of a half. What it says of the request is what the conventions ask for and no more: no query, no
-/// credentials, no header field but `User-Agent` and `x-request-id`.
+/// credentials, no header field but `User-Agent` and the correlation ids.
 #[must_use]
 pub fn build(half: Half<'_>, decision: Decision) -> Span {
     let error = error_type(half);
@@ -89,15 +89,16 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
     if let Some(size) = half.end.request_body_bytes {
         attributes.int(names::REQUEST_BODY_SIZE, size);
     }
-    if let Some(id) = &request.context.request_id {
-        attributes.0.push((names::REQUEST_ID, Value::Strings(vec![clean(id)])));
-    }
+    attributes.field(names::REQUEST_ID, request.context.request_id.as_deref());
+    attributes.field(names::REQUEST_TRACE_ID, request.context.x_trace_id.as_deref());
 }
 
 fn answer(half: Half<'_>, decision: &Decision, error: Option<ErrorType>, attributes: &mut Attributes) {
     if let Some(response) = half.response {
         attributes.int(names::STATUS_CODE, response.status.into());
         attributes.int(names::TIME_TO_FIRST_BYTE, response.start.since(decision.start));
+        attributes.field(names::RESPONSE_REQUEST_ID, response.ids.request_id.as_deref());
+        attributes.field(names::RESPONSE_TRACE_ID, response.ids.x_trace_id.as_deref());
     }
     if let Some(size) = half.end.response_body_bytes {
         attributes.int(names::RESPONSE_BODY_SIZE, size);
@@ -221,6 +222,11 @@ struct Attributes(Vec<Attribute>);
 impl Attributes {
     fn text(&mut self, name: &'static str, value: &str) {
         self.0.push((name, Value::String(clean(value))));
+    }
+
+    /// A header field's value: a list by the conventions, since a field may come more than once.
+    fn field(&mut self, name: &'static str, value: Option<&str>) {
+        self.0.extend(value.map(|value| (name, Value::Strings(vec![clean(value)]))));
     }
 
     fn int(&mut self, name: &'static str, value: u64) {

@@ -6,6 +6,12 @@ pub const REQUEST_METHOD: &str = "http.request.method";
 pub const REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
 /// `x-request-id` of the request.
 pub const REQUEST_ID: &str = "http.request.header.x-request-id";
+/// `x-trace-id` of the request.
+pub const REQUEST_TRACE_ID: &str = "http.request.header.x-trace-id";
+/// `x-request-id` of the response.
+pub const RESPONSE_REQUEST_ID: &str = "http.response.header.x-request-id";
+/// `x-trace-id` of the response.
+pub const RESPONSE_TRACE_ID: &str = "http.response.header.x-trace-id";
 /// Bytes of the request's body.
 pub const REQUEST_BODY_SIZE: &str = "http.request.body.size";
 /// Bytes of the response's body.

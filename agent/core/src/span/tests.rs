@@ -6,7 +6,7 @@ use crate::decode::{Actor, Address, Endpoint, Process};
 use crate::ids::{BootNanos, SockCookie, SpanId, TraceId};
 use crate::limits::SPAN_VALUE_BYTES_MAX;
 use crate::proto::exchange::{End, Ending, HalfKey, Outcome, Request, Response, Role};
-use crate::proto::trace_context::WireContext;
+use crate::proto::trace_context::{AnswerIds, WireContext};
 
 const KEY: HalfKey = HalfKey { cookie: SockCookie(7), offset: 1 };
 
@@ -18,6 +18,11 @@ struct Case {
     endpoint: Endpoint,
     unix: bool,
     decision: Decision,
+}
+
+/// A whole answer.
+fn answered(status: u16) -> Response {
+    Response { status, start: BootNanos(1040), ending: Ending::Framed, ids: AnswerIds::default() }
 }
 
 impl Case {
@@ -43,7 +48,7 @@ impl Case {
                 blocking: true,
                 stale: false,
             },
-            response: Some(Response { status: 200, start: BootNanos(1040), ending: Ending::Framed }),
+            response: Some(answered(200)),
             end: End {
                 key: KEY,
                 outcome: Outcome::Complete,
@@ -222,7 +227,7 @@ fn a_client_fails_from_400_and_a_server_from_500() {
         (Role::Server, 500, (Status::Error, Some("500"))),
     ] {
         let mut case = Case::new(role);
-        case.response = Some(Response { status, start: BootNanos(1040), ending: Ending::Framed });
+        case.response = Some(answered(status));
         assert_eq!(failure(&case.span()), expected, "{role:?} {status}");
     }
 }
@@ -260,11 +265,23 @@ fn an_orphan_says_why_and_a_conflict_shows() {
 }
 
 #[test]
-fn the_request_id_is_a_list() {
-    let mut case = Case::new(Role::Server);
-    case.request.context.request_id = Some("r-1".into());
-    let expected = Value::Strings(vec!["r-1".into()]);
-    assert_eq!(value(&case.span(), names::REQUEST_ID), Some(&expected));
+fn correlation_ids_of_both_messages_are_lists() {
+    for role in [Role::Client, Role::Server] {
+        let mut case = Case::new(role);
+        case.request.context.request_id = Some("r-1".into());
+        case.request.context.x_trace_id = Some("t-1".into());
+        let ids = AnswerIds { request_id: Some("r-2".into()), x_trace_id: Some("t-2".into()) };
+        case.response = Some(Response { ids, ..answered(200) });
+        let span = case.span();
+        for (name, id) in [
+            (names::REQUEST_ID, "r-1"),
+            (names::REQUEST_TRACE_ID, "t-1"),
+            (names::RESPONSE_REQUEST_ID, "r-2"),
+            (names::RESPONSE_TRACE_ID, "t-2"),
+        ] {
+            assert_eq!(value(&span, name), Some(&Value::Strings(vec![id.into()])), "{name}");
+        }
+    }
 }
 
 #[test]

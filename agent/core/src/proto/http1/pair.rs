@@ -393,7 +393,7 @@ impl Dialogue {
             Framing::Absent | Framing::Coded => Ending::Close,
             Framing::Length(_) | Framing::Chunked => Ending::Framed,
         };
-        let response = Response { status: head.status, start, ending };
+        let response = Response { status: head.status, start, ending, ids: head.ids };
         out.push(Update::Response { key, response });
         let tunnel = method == Method::Connect && matches!(head.status, 200..300);
         if head.status == 101 || tunnel {

@@ -3,7 +3,7 @@
 use httparse::{Header, ParserConfig, Status};
 
 use crate::limits::HTTP1_METHOD_BYTES_MAX;
-use crate::proto::trace_context::WireContext;
+use crate::proto::trace_context::{AnswerIds, WireContext};
 
 /// How the head says the body is framed (RFC 9112, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,11 @@ pub(super) struct RequestHead {
 }
 
 /// A response's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) framing: Framing,
+    pub(super) ids: AnswerIds,
 }
 
 /// True if `line` is a whole request line, line end included, of HTTP/1.0 or 1.1 (RFC 9112, section 3).
@@ -93,7 +94,7 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
         version: if request.version? == 0 { "1.0" } else { "1.1" },
         host: text(fields, "host"),
         user_agent: text(fields, "user-agent"),
-        context: WireContext::read(fields.iter().map(|field| (field.name, field.value))),
+        context: WireContext::read(named(fields)),
         framing: framing(fields),
     })
 }
@@ -105,9 +106,12 @@ pub(super) fn response(head: &[u8]) -> Option<ResponseHead> {
     let mut response = httparse::Response::new(&mut slots);
     let parsed = reader().parse_response(&mut response, head);
     let whole = parsed.is_ok_and(|status| status.is_complete());
+    let status = response.code.filter(|code| *code >= 100)?;
+    let fields: &[Header<'_>] = if whole { response.headers } else { &[] };
     Some(ResponseHead {
-        status: response.code.filter(|code| *code >= 100)?,
-        framing: if whole { framing(response.headers) } else { Framing::Invalid },
+        status,
+        framing: if whole { framing(fields) } else { Framing::Invalid },
+        ids: AnswerIds::read(named(fields)),
     })
 }
 
@@ -183,6 +187,11 @@ fn slots<'a>(head: &[u8]) -> Vec<Header<'a>> {
 fn all_lines_are_fields(head: &[u8]) -> bool {
     let mut lines = head.split(|byte| *byte == b'\n').skip(1);
     lines.all(|line| matches!(line, [] | b"\r" | [b' ' | b'\t', ..]) || line.contains(&b':'))
+}
+
+/// Names and values.
+fn named<'a>(fields: &'a [Header<'a>]) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    fields.iter().map(|field| (field.name, field.value))
 }
 
 fn values<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Item = &'a [u8]> {

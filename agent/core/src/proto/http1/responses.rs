@@ -41,7 +41,7 @@ pub(super) enum Rest {
 }
 
 /// A response head.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answered {
     pub(super) head: ResponseHead,
     /// When its first byte moved.
@@ -51,7 +51,7 @@ pub(super) struct Answered {
 }
 
 /// What the direction said next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Said {
     /// A head, interim or final; the parser waits to be told what follows.
     Head(Answered),

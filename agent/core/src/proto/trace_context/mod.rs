@@ -1,6 +1,6 @@
 //! Ids on the wire: W3C Trace Context and its kin.
 //!
-//! They are read from the header fields of a request's head, never from trailers or a body. A field that names one
+//! They are read from the header fields of a message's head, never from trailers or a body. A field that names one
 //! thing but occurs twice names nothing: which of the two the next hop will believe is not known.
 
 mod b3;
@@ -37,6 +37,23 @@ pub struct WireParent {
     pub span_id: SpanId,
     /// The sampled flag.
     pub sampled: bool,
+}
+
+/// Correlation ids of an answer: what its server calls the exchange, for people who search for it. They link nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerIds {
+    /// `x-request-id`.
+    pub request_id: Option<String>,
+    /// `x-trace-id`.
+    pub x_trace_id: Option<String>,
+}
+
+impl AnswerIds {
+    /// Reads the header fields of one head, as [`WireContext::read`] does.
+    pub fn read<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let WireContext { request_id, x_trace_id, .. } = WireContext::read(fields);
+        Self { request_id, x_trace_id }
+    }
 }
 
 impl WireContext {

@@ -79,6 +79,34 @@ fn the_sampled_flag_is_kept_as_it_was_sent() {
     assert_eq!(sampled("uber-trace-id: 4bf92f3577b34da6a3ce929d0e0e4736:f067aa0ba902b7:0:0\r\n"), Some(false));
 }
 
+/// The ids on the answer to a request without any.
+fn answer_ids(answer: impl AsRef<[u8]>, behind: u32) -> crate::proto::trace_context::AnswerIds {
+    let mut talk = Talk::client_end();
+    talk.client(GET).server_cut(answer, behind);
+    let ids = talk.updates.drain(..).find_map(|update| match update {
+        Update::Response { response, .. } => Some(response.ids),
+        Update::Request(_) | Update::End(_) => None,
+    });
+    ids.expect("an answer")
+}
+
+#[test]
+fn correlation_ids_of_an_answer_are_those_of_its_final_head() {
+    let fields = format!("{PARENT}X-Request-ID: \t r-2 \r\nx-trace-id: t-2\r\nContent-Length: 17\r\n");
+    let bytes =
+        [answer(103, "X-Request-Id: early\r\n"), answer(200, &fields), b"x-request-id: r\r\n".to_vec()].concat();
+    let ids = answer_ids(bytes, 0);
+    assert_eq!((ids.request_id.as_deref(), ids.x_trace_id.as_deref()), (Some("r-2"), Some("t-2")));
+    let twice = answer_ids(answer(200, "X-Request-Id: r\r\nX-Request-Id: r\r\n"), 0);
+    assert_eq!(twice.request_id, None);
+}
+
+#[test]
+fn of_an_answers_head_that_was_cut_only_whole_fields_count() {
+    let ids = answer_ids(b"HTTP/1.1 200 OK\r\nX-Trace-Id: t-2\r\nX-Request-Id: half-of-an", 500);
+    assert_eq!((ids.request_id, ids.x_trace_id.as_deref()), (None, Some("t-2")));
+}
+
 #[test]
 fn both_ends_read_the_same_ids() {
     let [server, client] = [Role::Server, Role::Client].map(|role| {
