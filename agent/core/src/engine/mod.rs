@@ -105,18 +105,26 @@ impl Engine {
 
     /// Time has come this far: settles what is due.
     pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
+        self.sweep(now, out);
         self.causes.settle(now, false, &mut out.spans);
         out.explanations.extend(self.causes.explanations());
-        while let Some(cookie) = self.connections.sweep(now) {
-            self.parsers.remove(cookie);
-            out.policies.push((cookie, Policy::Forget));
-        }
     }
 
     /// Settles everything that has ended; what is still open is not told.
     pub fn finish(&mut self, now: BootNanos, out: &mut Output) {
+        self.sweep(BootNanos(u64::MAX), out);
         self.causes.settle(now, true, &mut out.spans);
         out.explanations.extend(self.causes.explanations());
+    }
+
+    /// Forgets connections that closed a while ago: what was not read of them never will be.
+    fn sweep(&mut self, now: BootNanos, out: &mut Output) {
+        while let Some(cookie) = self.connections.sweep(now) {
+            self.parsers.feed(cookie, &mut self.updates, Http1::gone);
+            self.forward();
+            self.parsers.remove(cookie);
+            out.policies.push((cookie, Policy::Forget));
+        }
     }
 
     /// A record was no event.
@@ -228,7 +236,13 @@ impl Engine {
         self.parsers.feed(cookie, &mut self.updates, |parser, updates| parser.closing(what, time, updates));
         self.forward();
         let unix = self.connections.get_mut(cookie).is_some_and(|connection| connection.unix);
-        if what == Closing::Closed || (unix && !self.parsers.says_more(cookie)) {
+        let over = match what {
+            Closing::Closed => true,
+            // Nothing else tells of the end of a unix socket.
+            Closing::Error(_) => unix,
+            Closing::RecvEof | Closing::SendFin => unix && !self.parsers.says_more(cookie),
+        };
+        if over {
             self.connections.close(cookie, time);
         }
     }

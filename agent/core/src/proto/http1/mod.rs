@@ -47,6 +47,8 @@ pub struct Http1 {
     sent: Stream,
     received: Stream,
     phase: Phase,
+    /// The connection ended like this, and then; what came before may not be read yet.
+    ended: Option<(Closing, BootNanos)>,
     losses: Losses,
 }
 
@@ -69,6 +71,7 @@ impl Http1 {
             sent: Stream::default(),
             received: Stream::default(),
             phase: Phase::Detecting(Box::new(Detector::new(old))),
+            ended: None,
             losses: Losses::default(),
         }
     }
@@ -99,8 +102,28 @@ impl Http1 {
     }
 
     /// A direction or the connection is over. Counts owed for bytes before it must have been given.
+    ///
+    /// Where the whole connection is, nothing more can be sent on it. But a process may yet read what came before, after
+    /// a reset too; when it cannot any more is told by [`Self::gone`].
     pub fn closing(&mut self, what: Closing, time: BootNanos, out: &mut Vec<Update>) {
-        if let Phase::Speaking(dialogue) = &mut self.phase {
+        let whole = matches!(what, Closing::Closed | Closing::Error(_));
+        if whole {
+            self.ended.get_or_insert((what, time));
+        }
+        let Phase::Speaking(dialogue) = &mut self.phase else { return };
+        let flow = match (self.ended, dialogue.role()) {
+            (Some((first, _)), Role::Server) if whole => dialogue.unanswerable(first, time, out),
+            (_, Role::Client) if whole => Flow::Continue,
+            // The end that is read behind an error is none.
+            (Some((error @ Closing::Error(_), failed)), _) => dialogue.closing(error, failed, out),
+            _ => dialogue.closing(what, time, out),
+        };
+        self.turn_to(flow);
+    }
+
+    /// The connection is over for so long that nothing more will be read of it.
+    pub fn gone(&mut self, out: &mut Vec<Update>) {
+        if let (Phase::Speaking(dialogue), Some((what, time))) = (&mut self.phase, self.ended) {
             let flow = dialogue.closing(what, time, out);
             self.turn_to(flow);
         }

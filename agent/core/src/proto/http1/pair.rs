@@ -220,6 +220,15 @@ impl Dialogue {
         Flow::Over
     }
 
+    /// This end can send no more answers: what is open ends. Requests may yet be read.
+    pub(super) fn unanswerable(&mut self, what: Closing, time: BootNanos, out: &mut Vec<Update>) -> Flow {
+        if self.open.is_empty() {
+            return self.flow();
+        }
+        let flow = self.closing(what, time, out);
+        if self.no_more_requests { flow } else { self.flow() }
+    }
+
     /// A turn of the request direction begins.
     fn begin_request_turn(&mut self, turn: u32, out: &mut Vec<Update>) {
         let missed = self.turns.ask(turn);

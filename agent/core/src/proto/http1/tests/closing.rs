@@ -111,6 +111,49 @@ fn a_failure_after_a_whole_answer_changes_nothing() {
 }
 
 #[test]
+fn an_answer_that_was_there_before_the_end_may_be_read_after_it() {
+    // The client had half-closed: its socket is gone when the server's end comes, with the answer still to be read.
+    for (what, fields) in [
+        (Closing::Closed, "Content-Length: 3\r\n"),
+        (Closing::Error(104), "Content-Length: 3\r\n"),
+        (Closing::Closed, ""),
+    ] {
+        let mut talk = asked(Talk::client_end());
+        talk.ending(Closing::SendFin).ending(what).server(answer(200, fields)).server(b"abc").ending(Closing::RecvEof);
+        assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t40", "complete @0 t50"], "{what:?} {fields}");
+        talk.http.gone(&mut talk.updates);
+        assert_eq!(talk.told(), Vec::<String>::new());
+        assert!(talk.http.is_over());
+    }
+}
+
+#[test]
+fn what_is_read_after_the_end_and_is_not_whole_ends_as_the_connection_did() {
+    for (what, word) in [(Closing::Closed, "closed"), (Closing::Error(104), "error 104")] {
+        let mut talk = asked(Talk::client_end());
+        talk.ending(what).server(answer(200, "Content-Length: 9\r\n")).server(b"abc");
+        assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t30"]);
+        talk.http.gone(&mut talk.updates);
+        assert_eq!(talk.told(), [format!("{word} @0 t40")]);
+    }
+    // The last read tells of the reset, or that there is nothing behind it.
+    let mut talk = asked(Talk::client_end());
+    talk.ending(Closing::Error(104)).server(answer(200, "")).server(b"abc").ending(Closing::RecvEof);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t30", "error 104 @0 t40"]);
+}
+
+#[test]
+fn a_request_that_is_read_after_the_end_cannot_be_answered() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).ending(Closing::Error(104)).client(GET).ending(Closing::Closed);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "error 104 @0 t20", "GET /a @28 t30", "error 104 @28 t40"]);
+    let mut talk = Talk::server_end();
+    talk.ending(Closing::Closed).client(GET);
+    talk.http.gone(&mut talk.updates);
+    assert_eq!(talk.told(), ["GET /a @0 t20", "closed @0 t20"]);
+}
+
+#[test]
 fn each_end_tells_its_own_truth_of_one_connection() {
     // The server wrote all of its answer and closed; the client was reset before it had read the half of it.
     let page = [answer(200, "Content-Length: 6\r\n"), b"abcdef".to_vec()].concat();

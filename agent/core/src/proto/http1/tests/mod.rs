@@ -121,7 +121,17 @@ impl Talk {
         self.last = Some(side);
     }
 
+    /// A direction, or the connection, is over; what was not read by then never will be.
     fn closing(&mut self, what: Closing) -> &mut Self {
+        self.ending(what);
+        if matches!(what, Closing::Closed | Closing::Error(_)) {
+            self.http.gone(&mut self.updates);
+        }
+        self
+    }
+
+    /// A direction, or the connection, is over; what came before may yet be read.
+    fn ending(&mut self, what: Closing) -> &mut Self {
         self.time += 10;
         let time = BootNanos(self.time);
         self.http.closing(what, time, &mut self.updates);
