@@ -70,6 +70,13 @@ impl Sock {
         shutdown & RCV_SHUTDOWN != 0
     }
 
+    /// The errno that its next call fails with; 0 if there is none.
+    #[inline(always)]
+    pub fn error(self) -> u32 {
+        let error: i32 = load(self.0, offset!(sock_error));
+        error.unsigned_abs()
+    }
+
     /// Its cookie: never 0, never reused.
     #[inline(always)]
     pub fn cookie(self) -> u64 {

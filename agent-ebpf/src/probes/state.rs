@@ -33,7 +33,7 @@ pub fn sock_state_in(ctx: BtfTracePointContext) -> i32 {
         ESTABLISHED => established(sock, old),
         LISTEN => listening(sock),
         FIN_WAIT1 | LAST_ACK => ended(sock, end::SEND_FIN),
-        CLOSE => ended(sock, end::CLOSED),
+        CLOSE => closed(sock),
         _ => None,
     };
     0
@@ -92,6 +92,18 @@ fn listening(sock: Sock) -> Option<()> {
     };
     emit::record(0, &listen);
     Some(())
+}
+
+/// The connection is over. Why it failed, if it did, is in the socket by then (a reset, a timeout), and is told first: the
+/// calls that would fail may never come.
+#[inline(always)]
+fn closed(sock: Sock) -> Option<()> {
+    let mut connection = sock.known_connection()?;
+    let error = sock.error();
+    if error != 0 {
+        emit::ended(&mut connection, end::ERROR, error);
+    }
+    emit::ended(&mut connection, end::CLOSED, 0)
 }
 
 #[inline(always)]

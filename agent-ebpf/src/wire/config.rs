@@ -39,6 +39,8 @@ offsets! {
     sock_cookie: "sock"."__sk_common.skc_cookie";
     sock_daddr: "sock"."__sk_common.skc_daddr";
     sock_dport: "sock"."__sk_common.skc_dport";
+    /// A positive errno, while a call has yet to fail with it.
+    sock_error: "sock"."sk_err";
     sock_family: "sock"."__sk_common.skc_family";
     sock_net: "sock"."__sk_common.skc_net";
     sock_num: "sock"."__sk_common.skc_num";

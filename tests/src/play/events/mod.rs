@@ -80,7 +80,7 @@ pub fn play(play: &Play) -> Vec<String> {
 }
 
 fn engine() -> Engine {
-    Engine::new(Options { nonce: [1; 16], excluded: Box::new(|_| false) })
+    Engine::new(Options { nonce: [1; 16], excluded: Box::new(|_| false), explain: false })
 }
 
 /// Where a play is recorded.
