@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::scratch::Scratch;
 use crate::child::{self, Child};
+use crate::scratch::Scratch;
 use crate::tree::Tree;
 
 /// The agent promises to be ready within 5 s; this machine may be building something beside it.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::http;
 use super::span::{Attributes, Kind, Span, array, parse_lines};
+use crate::http;
 
 /// Enough for what a demo leaves in Jaeger, and a bound for what others do.
 const TRACES_MAX: u32 = 200;

@@ -3,10 +3,8 @@
 mod agent;
 mod chain;
 mod collector;
-mod http;
 mod recording;
 mod root;
-mod scratch;
 mod span;
 mod verdict;
 
@@ -23,11 +21,11 @@ use agent::{Agent, Export};
 use chain::Chain;
 use collector::Collector;
 use root::{Ended, Root};
-use scratch::Scratch;
 use span::Span;
 
 use crate::jaeger::{self, Jaeger};
-use crate::{interrupt, permission, release, setup, shell, tree::Tree};
+use crate::scratch::Scratch;
+use crate::{http, interrupt, permission, release, setup, shell, tree::Tree};
 
 /// Links settle within 1 s of an exchange's end, and spans leave within 1 s of that.
 const TRACE_MAX: Duration = Duration::from_secs(20);

@@ -13,8 +13,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as W
 use prost::Message;
 use serde_json::json;
 
-use super::http;
 use super::span::{Attributes, Kind, Span};
+use crate::http;
 
 /// Service name of the demo's own process.
 pub(super) const SERVICE: &str = "demo";

@@ -1,18 +1,21 @@
-//! A folder that is gone when the demo is.
+//! A folder that is gone when the command is.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
 /// The folder; removed with everything in it when dropped.
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A new folder for this process among the machine's temporary files.
-    pub(super) fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("tracemend-demo-{}", std::process::id()));
+    /// A new folder among the machine's temporary files.
+    pub(crate) fn new() -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tracemend-{}-{number}", std::process::id()));
         // An error if it is there: somebody else's.
         fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let scratch = Self(path);
@@ -22,12 +25,12 @@ impl Scratch {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// The last `lines` of a log in it, for an error message.
-    pub(super) fn tail(&self, log: &str, lines: usize) -> String {
+    pub(crate) fn tail(&self, log: &str, lines: usize) -> String {
         let text = fs::read_to_string(self.0.join(log)).unwrap_or_default();
         let all: Vec<_> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")

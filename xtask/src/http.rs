@@ -1,4 +1,4 @@
-//! The demo's HTTP client.
+//! An HTTP client for what these commands start.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 /// A client without proxies, whose error answers are answers.
-pub(super) fn client() -> ureq::Agent {
+pub(crate) fn client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .proxy(None)
         .http_status_as_error(false)
@@ -24,7 +24,7 @@ pub(super) fn client() -> ureq::Agent {
 }
 
 /// One GET on a connection of its own.
-pub(super) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
     let request = headers.iter().fold(client().get(url), |request, (name, value)| request.header(*name, *value));
     let mut response = request.call().with_context(|| format!("no answer from {url}"))?;
     let body = response.body_mut().read_to_string().with_context(|| format!("a broken answer from {url}"))?;
