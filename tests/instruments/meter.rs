@@ -1,12 +1,12 @@
 //! What the kernel says that BPF programs cost (`BPF_ENABLE_STATS`, bpf(2)).
 //!
-//! - `meter hold`: has the kernel measure them until its input ends; says `holding`.
+//! - `meter hold`: has the kernel measure them for as long as it runs; says `holding`.
 //! - `meter read PID`: prints what the programs that process PID holds have run so far, as a JSON object of
 //!   `{"NAME": {"ns": nanoseconds, "runs": count}}`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Read as _};
+use std::convert::Infallible;
+use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
 use aya::programs::loaded_programs;
@@ -16,18 +16,19 @@ use serde_json::json;
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
-        (Some("hold"), None) => hold(),
+        (Some("hold"), None) => hold().map(|never| match never {}),
         (Some("read"), Some(pid)) => read(pid.parse().context("PID")?),
         _ => bail!("usage: meter hold | meter read PID"),
     }
 }
 
-fn hold() -> Result<()> {
+fn hold() -> Result<Infallible> {
     // Off again when the descriptor is closed, however this program ends.
     let _measured = enable_stats(Stats::RunTime).context("the kernel does not measure BPF programs")?;
     println!("holding");
-    io::stdin().read_to_end(&mut Vec::new())?;
-    Ok(())
+    loop {
+        thread::park();
+    }
 }
 
 fn read(pid: u32) -> Result<()> {

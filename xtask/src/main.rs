@@ -1,6 +1,7 @@
 //! Development commands: `cargo xtask COMMAND`. Each file or folder here is one command; `tree` knows where things are
 //! and `shell` runs other programs.
 
+mod bench;
 mod bless;
 mod check;
 mod child;
@@ -45,6 +46,8 @@ enum Command {
     Demo(demo::Args),
     /// Set up, build, and run every check and every test
     Test(test::Args),
+    /// Measure what the agent costs
+    Bench(bench::Args),
     /// Write down anew what replays of the recordings in tests/golden tell: review the diff
     Bless(bless::Args),
     /// Formatting, lints on the host and on the BPF target, and the rules of the house
@@ -73,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => release::run(&tree, &args),
         Command::Demo(args) => demo::command(&tree, &args),
         Command::Test(args) => test::command(&tree, &args),
+        Command::Bench(args) => bench::command(&tree, &args),
         Command::Bless(args) => bless::command(&tree, &args),
         Command::Check => check::command(&tree),
         Command::Tidy => check::tidy_command(&tree),
