@@ -112,3 +112,23 @@ fn offsets_are_true_while_bytes_arrive_and_are_acknowledged() -> Result<()> {
     }
     Ok(())
 }
+
+/// One call may take the last bytes and the end of the stream, which the kernel counts as one more byte.
+#[test]
+fn the_end_of_a_stream_moves_no_offset() -> Result<()> {
+    let Some((mut stage, mut actor)) = Stage::open("the_end_of_a_stream_moves_no_offset")? else {
+        return Ok(());
+    };
+    actor.does("a, b = tcp(); a.send(b'ask'); take(b, 3); b.send(b'head'); take(a, 4); b.send(b'body'); b.close()")?;
+    // The FIN is there before the call that wants more than the bytes before it.
+    actor.does("time.sleep(0.05); assert a.recv(4, socket.MSG_WAITALL) == b'body'; assert a.recv(9) == b''")?;
+    actor.does("c, d = tcp(); c.send(b'ask'); take(d, 3); d.send(b'head'); take(c, 4); d.send(b'body'); d.close()")?;
+    actor.does("time.sleep(0.05); assert c.recv(9, socket.MSG_WAITALL) == b'body'")?;
+    let told = stage.told()?;
+    for name in ["a", "c"] {
+        let data = told.data(actor.cookie(name)?, Recv);
+        let moved: Vec<_> = data.iter().map(|data| (data.offset, data.bytes.as_slice())).collect();
+        assert_eq!(moved, [(0, b"head".as_slice()), (4, b"body")], "{name}");
+    }
+    Ok(())
+}

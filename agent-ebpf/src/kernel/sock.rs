@@ -21,6 +21,8 @@ pub const AF_INET6: u16 = 10;
 pub const SOCK_STREAM: u16 = 1;
 /// `RCV_SHUTDOWN`: the other end will send no more.
 const RCV_SHUTDOWN: u8 = 1;
+/// The bit of `SOCK_DONE` (`enum sock_flags`) in `sock_common.skc_flags`.
+const SOCK_DONE: u64 = 1 << 1;
 /// Bytes of `sockaddr_un` before its path.
 const UNIX_PATH_OFFSET: u64 = 2;
 
@@ -168,10 +170,22 @@ impl Tcp {
     /// sequence number of the last byte read changes by the process alone, and what arrived only lends its high half.
     #[inline(always)]
     pub fn received(self, base: u32) -> u64 {
-        let copied: u32 = load(self.0, offset!(tcp_copied_seq));
+        let mut copied: u32 = load(self.0, offset!(tcp_copied_seq));
         let arrived: u64 = load(self.0, offset!(tcp_bytes_received));
+        if self.fin_is_read(copied) {
+            copied = copied.wrapping_sub(1);
+        }
         let unread = (arrived as u32).wrapping_sub(copied.wrapping_sub(base));
         arrived.wrapping_sub(u64::from(unread))
+    }
+
+    /// True if the other end's FIN was read with the bytes before it, given `copied_seq`: one call may take both, and both
+    /// counters count the FIN as a byte. Only `tcp_fin()` sets `SOCK_DONE`, and no byte follows.
+    #[inline(always)]
+    fn fin_is_read(self, copied: u32) -> bool {
+        let flags: u64 = load(self.0, offset!(sock_flags));
+        let next: u32 = load(self.0, offset!(tcp_rcv_nxt));
+        flags & SOCK_DONE != 0 && copied == next
     }
 
     /// Raw offset behind the last byte sent by the process, given the base of what is sent; one more than the payload

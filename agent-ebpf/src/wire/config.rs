@@ -42,6 +42,7 @@ offsets! {
     /// A positive errno, while a call has yet to fail with it.
     sock_error: "sock"."sk_err";
     sock_family: "sock"."__sk_common.skc_family";
+    sock_flags: "sock"."__sk_common.skc_flags";
     sock_net: "sock"."__sk_common.skc_net";
     sock_num: "sock"."__sk_common.skc_num";
     sock_rcv_saddr: "sock"."__sk_common.skc_rcv_saddr";
