@@ -1,5 +1,7 @@
 //! The workloads, the driver and the truth they tell, without an agent: what judges the agent has to be right itself.
 
+mod instruments;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

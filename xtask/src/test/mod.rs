@@ -90,7 +90,7 @@ impl Run<'_> {
         all.args(["--workspace", "--exclude", TESTS, "--", "--include-ignored"]);
         self.part("tests of the workspace", || runner::run("tests of the workspace", &mut all, PART_MAX))?;
         let mut own = cargo_test(tree);
-        own.args(["--package", TESTS, "--lib"]);
+        own.args(["--package", TESTS, "--lib", "--bin", "sink"]);
         for target in tree.test_targets().iter().filter(|name| !needs_kernel(name)) {
             own.args(["--test", target]);
         }
