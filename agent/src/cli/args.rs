@@ -160,6 +160,10 @@ pub(super) struct Replay {
     #[arg(long, value_name = "SPAN", value_parser = span_id, conflicts_with_all = ["output", "lose_per_million"])]
     pub(super) explain: Option<String>,
 
+    /// Say how long the core alone takes for it, as JSON, and draw nothing
+    #[arg(long, hide = true, conflicts_with_all = ["output", "explain"])]
+    pub(super) measure: bool,
+
     /// Lose so many of a million records on the way, to see what becomes of the links
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(super) lose_per_million: u32,

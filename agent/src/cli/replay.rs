@@ -14,7 +14,7 @@ use super::args::Replay as Arguments;
 use super::{FAILED, show};
 use crate::export::waterfall::Row;
 use crate::export::{Stamped, convert};
-use crate::recording::{Recording, Replay, Summary, replay};
+use crate::recording::{Recording, Replay, Summary, measure, replay};
 
 /// Replays a file, and shows what is asked for.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -22,6 +22,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let recording = Recording::open(path).with_context(|| path.display().to_string())?;
     if let Some(span) = &arguments.explain {
         return explain(recording, &span.to_ascii_lowercase(), path);
+    }
+    if arguments.measure {
+        let measured = measure(recording)?;
+        println!("{measured}");
+        return Ok(ExitCode::SUCCESS);
     }
     let options = Replay {
         explain: false,

@@ -5,12 +5,14 @@
 //! [`Header`](tracemend_core::recording::Header), each other one an [`Entry`](tracemend_core::recording::Entry), the last
 //! of them [`Entry::End`](tracemend_core::recording::Entry::End).
 
+mod measure;
 mod read;
 mod replay;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use measure::measure;
 pub use read::{Error, Recording};
 pub use replay::{Replay, Summary, replay};
 pub use write::{Options, Recorder};

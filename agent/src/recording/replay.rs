@@ -4,7 +4,7 @@ use std::io::Read;
 
 use tracemend_core::causal::explain::Explanation;
 use tracemend_core::engine::{self, Engine, Output};
-use tracemend_core::recording::{Entry, Lose};
+use tracemend_core::recording::{Entry, Header, Lose};
 
 use super::{Error, Recording};
 use crate::config::Paths;
@@ -32,6 +32,13 @@ pub struct Summary {
     pub cut_short: Option<Error>,
 }
 
+/// The core as it was at the beginning of a recording.
+pub(super) fn core(header: &Header, explain: bool) -> Result<Engine, crate::config::Error> {
+    let exclude = Paths::new(&header.exclude_paths)?;
+    let excluded = Box::new(move |target: &str| exclude.matches(target));
+    Ok(Engine::new(engine::Options { nonce: header.nonce, excluded, explain }))
+}
+
 /// Replays a recording. `told` takes the spans in their order, with the explanations of what was decided meanwhile.
 ///
 /// # Errors
@@ -42,10 +49,7 @@ pub fn replay<R: Read>(
     mut told: impl FnMut(Vec<Stamped>, Vec<Explanation>),
 ) -> Result<Summary, crate::config::Error> {
     let Replay { explain, mut lose } = options;
-    let header = recording.header().clone();
-    let exclude = Paths::new(&header.exclude_paths)?;
-    let excluded = Box::new(move |target: &str| exclude.matches(target));
-    let mut engine = Engine::new(engine::Options { nonce: header.nonce, excluded, explain });
+    let mut engine = core(recording.header(), explain)?;
     let mut traces = Traces::default();
     let mut offset_ns = 0;
     let mut summary = Summary::default();
