@@ -103,7 +103,7 @@ fn key_value(key: &str, value: any_value::Value) -> KeyValue {
 
 fn any(value: Value) -> any_value::Value {
     match value {
-        Value::String(text) => any_value::Value::StringValue(text),
+        Value::String(text) => any_value::Value::StringValue(text.into_owned()),
         Value::Int(number) => any_value::Value::IntValue(number),
         Value::Bool(truth) => any_value::Value::BoolValue(truth),
         Value::Strings(texts) => {

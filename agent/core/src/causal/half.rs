@@ -12,7 +12,7 @@ use crate::span::Decision;
 #[derive(Clone, Debug)]
 pub struct Half {
     /// Its request.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// The final response, once seen.
     pub response: Option<Response>,
     /// How it ended, once it did.
@@ -59,7 +59,7 @@ pub struct Decided {
 impl Half {
     /// When its first byte moved.
     #[must_use]
-    pub const fn start(&self) -> BootNanos {
+    pub fn start(&self) -> BootNanos {
         self.request.start
     }
 
@@ -94,11 +94,11 @@ impl Half {
     /// Bytes of memory it takes, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Request { method, target, host, user_agent, context, .. } = &self.request;
+        let Request { method, target, host, user_agent, context, .. } = &*self.request;
         let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
         let answered = self.response.iter().flat_map(|response| [&response.ids.request_id, &response.ids.x_trace_id]);
         let text: usize = texts.into_iter().chain(answered).flatten().map(String::len).sum();
-        size_of::<Self>() + size_of::<Decided>() + method.len() + target.len() + text
+        size_of::<Self>() + size_of::<Request>() + size_of::<Decided>() + method.len() + target.len() + text
     }
 
     /// True if both halves carry the same request line, as two ends of one exchange must.

@@ -15,7 +15,8 @@ const FIRST: HalfKey = HalfKey { cookie: SockCookie(0), offset: 0 };
 /// Open halves, and those that ended recently.
 #[derive(Debug, Default)]
 pub struct Halves {
-    all: BTreeMap<HalfKey, Half>,
+    /// Each in a place of its own: they are large, and the map moves what it holds.
+    all: BTreeMap<HalfKey, Box<Half>>,
     ends: HashMap<(Role, ExchangeId), BTreeSet<HalfKey>>,
     requests: HashMap<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
@@ -36,17 +37,17 @@ impl Halves {
     /// A half.
     #[must_use]
     pub fn get(&self, key: HalfKey) -> Option<&Half> {
-        self.all.get(&key)
+        self.all.get(&key).map(Box::as_ref)
     }
 
     /// A half, to change it. Its identity changes through [`Self::identify`] alone.
     pub fn get_mut(&mut self, key: HalfKey) -> Option<&mut Half> {
-        self.all.get_mut(&key)
+        self.all.get_mut(&key).map(Box::as_mut)
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Half> {
-        self.all.values()
+        self.all.values().map(Box::as_ref)
     }
 
     /// Bytes of memory they take, about.
@@ -68,7 +69,7 @@ impl Halves {
             }
         }
         self.bytes += half.bytes();
-        self.all.insert(key, half);
+        self.all.insert(key, Box::new(half));
     }
 
     /// Forgets a half.
@@ -81,14 +82,14 @@ impl Halves {
         for carried in half.carried() {
             forget(&mut self.requests, &(half.process, carried), &(half.start(), key));
         }
-        Some(half)
+        Some(*half)
     }
 
     /// Requests of a process that carry something and began by `time`, answered or not, the latest first.
     pub fn carrying(&self, process: ProcessId, carried: Carried, time: BootNanos) -> impl Iterator<Item = &Half> {
         let all = self.requests.get(&(process, carried)).into_iter();
         let began = all.flat_map(move |keys| keys.range(..(BootNanos(time.0.saturating_add(1)), FIRST)).rev());
-        began.filter_map(|(_, key)| self.all.get(key))
+        began.filter_map(|(_, key)| self.get(*key))
     }
 
     /// Sets what both ends call the exchange.
@@ -103,7 +104,7 @@ impl Halves {
 
     /// The halves of one role that claim an identity: more than one is a dispute.
     pub fn claiming(&self, role: Role, identity: ExchangeId) -> impl Iterator<Item = &Half> {
-        self.ends.get(&(role, identity)).into_iter().flatten().filter_map(|key| self.all.get(key))
+        self.ends.get(&(role, identity)).into_iter().flatten().filter_map(|key| self.get(*key))
     }
 
     /// Halves of one socket, in order of their offsets.
@@ -115,7 +116,7 @@ impl Halves {
     #[must_use]
     pub fn before(&self, key: HalfKey) -> Option<&Half> {
         let first = HalfKey { offset: 0, ..key };
-        self.all.range(first..key).next_back().map(|(_, half)| half)
+        self.all.range(first..key).next_back().map(|(_, half)| half.as_ref())
     }
 
     /// The server half whose bytes a tag names, as it stood at `time`.
@@ -142,7 +143,7 @@ impl Halves {
 
     fn from(&self, first: HalfKey) -> impl DoubleEndedIterator<Item = &Half> {
         let last = HalfKey { offset: u64::MAX, ..first };
-        self.all.range(first..=last).map(|(_, half)| half)
+        self.all.range(first..=last).map(|(_, half)| half.as_ref())
     }
 }
 

@@ -204,6 +204,7 @@ pub struct Data {
     /// Bytes moved.
     pub len: u32,
     /// The captured prefix of them.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
     /// Why captured bytes fall short of the policy.
     #[serde(with = "crate::decode::gap")]

@@ -2,6 +2,8 @@
 
 mod parsers;
 
+use std::sync::Arc;
+
 use crate::causal::explain::Explanation;
 use crate::causal::half::Half;
 use crate::causal::identity::ExchangeId;
@@ -274,16 +276,19 @@ impl Engine {
 
     /// Hands the parsers' updates to the causal stage.
     fn forward(&mut self) {
-        for update in std::mem::take(&mut self.updates) {
+        let mut updates = std::mem::take(&mut self.updates);
+        for update in updates.drain(..) {
             match update {
-                Update::Request(request) => self.begin(*request),
+                Update::Request(request) => self.begin(request),
                 Update::Response { key, response } => self.causes.answered(key, response),
                 Update::End(end) => self.causes.ended(end),
             }
         }
+        // Their room is used again.
+        self.updates = updates;
     }
 
-    fn begin(&mut self, request: Request) {
+    fn begin(&mut self, request: Arc<Request>) {
         let Some(connection) = self.connections.get_mut(request.key.cookie) else { return };
         let direction = match request.role {
             Role::Client => Direction::Send,
@@ -293,7 +298,7 @@ impl Engine {
             response: None,
             end: None,
             process: request.actor.thread.process,
-            endpoint: std::sync::Arc::clone(&connection.endpoint),
+            endpoint: Arc::clone(&connection.endpoint),
             unix: connection.unix,
             unix_peer: unix_peer(connection),
             identity: ExchangeId::new(request.key, request.role, connection.link(), connection.opened),

@@ -1,5 +1,7 @@
 //! A request with its response, as one end of the connection saw it: a half.
 
+use std::sync::Arc;
+
 use crate::decode::Actor;
 use crate::ids::{BootNanos, SockCookie};
 use crate::proto::trace_context::{AnswerIds, WireContext};
@@ -95,7 +97,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
     /// A request head was parsed: the half is open.
-    Request(Box<Request>),
+    Request(Arc<Request>),
     /// The final response head of a half was parsed.
     Response {
         /// Which half.

@@ -30,7 +30,7 @@ pub struct Half<'a> {
 #[must_use]
 pub fn build(half: Half<'_>, decision: Decision) -> Span {
     let error = error_type(half);
-    let mut attributes = Attributes::default();
+    let mut attributes = Attributes(Vec::with_capacity(ATTRIBUTES));
     let method = known_method(&half.request.method);
     request(half, method, &mut attributes);
     answer(half, &decision, error, &mut attributes);
@@ -58,7 +58,7 @@ pub fn build(half: Half<'_>, decision: Decision) -> Span {
 
 fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attributes) {
     let request = half.request;
-    attributes.text(names::REQUEST_METHOD, method.unwrap_or("_OTHER"));
+    attributes.known(names::REQUEST_METHOD, method.unwrap_or("_OTHER"));
     if method.is_none() {
         attributes.text(names::REQUEST_METHOD_ORIGINAL, &request.method);
     }
@@ -66,7 +66,7 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
     let (address, port) = server(half, target.authority);
     match request.role {
         Role::Server => {
-            attributes.text(names::URL_SCHEME, target.scheme);
+            attributes.known(names::URL_SCHEME, target.scheme);
             attributes.text(names::URL_PATH, &target.path);
             if let Some(client) = address_text(&half.endpoint.peer) {
                 attributes.text(names::CLIENT_ADDRESS, &client);
@@ -105,14 +105,14 @@ fn answer(half: Half<'_>, decision: &Decision, error: Option<ErrorType>, attribu
     }
     match error {
         Some(ErrorType::Status(status)) => attributes.text(names::ERROR_TYPE, &status.to_string()),
-        Some(ErrorType::Name(name)) => attributes.text(names::ERROR_TYPE, name),
+        Some(ErrorType::Name(name)) => attributes.known(names::ERROR_TYPE, name),
         None => {}
     }
 }
 
 fn network(half: Half<'_>, attributes: &mut Attributes) {
-    attributes.text(names::PROTOCOL_VERSION, half.request.version);
-    attributes.text(names::TRANSPORT, if half.unix { "unix" } else { "tcp" });
+    attributes.known(names::PROTOCOL_VERSION, half.request.version);
+    attributes.known(names::TRANSPORT, if half.unix { "unix" } else { "tcp" });
     let ends = [
         (&half.endpoint.local, names::LOCAL_ADDRESS, names::LOCAL_PORT),
         (&half.endpoint.peer, names::PEER_ADDRESS, names::PEER_PORT),
@@ -128,10 +128,10 @@ fn network(half: Half<'_>, attributes: &mut Attributes) {
 }
 
 fn link(end: &End, decision: &Decision, attributes: &mut Attributes) {
-    attributes.text(names::EVIDENCE, decision.evidence.name());
-    attributes.text(names::CONFIDENCE, decision.confidence.name());
+    attributes.known(names::EVIDENCE, decision.evidence.name());
+    attributes.known(names::CONFIDENCE, decision.confidence.name());
     if let Some(reason) = decision.orphan_reason {
-        attributes.text(names::ORPHAN_REASON, reason.name());
+        attributes.known(names::ORPHAN_REASON, reason.name());
     }
     if decision.conflict {
         attributes.0.push((names::CONFLICT, Value::Bool(true)));
@@ -216,12 +216,19 @@ const fn port_number(address: &Address) -> Option<u16> {
     }
 }
 
-#[derive(Default)]
+/// As many as most spans have.
+const ATTRIBUTES: usize = 20;
+
 struct Attributes(Vec<Attribute>);
 
 impl Attributes {
     fn text(&mut self, name: &'static str, value: &str) {
-        self.0.push((name, Value::String(clean(value))));
+        self.0.push((name, Value::String(clean(value).into())));
+    }
+
+    /// A value of a closed list.
+    fn known(&mut self, name: &'static str, value: &'static str) {
+        self.0.push((name, Value::String(value.into())));
     }
 
     /// A header field's value: a list by the conventions, since a field may come more than once.
@@ -237,6 +244,9 @@ impl Attributes {
 /// Bytes of the wire end up in terminals and log lines, so control characters are replaced, and the length is bounded.
 fn clean(value: &str) -> String {
     let end = value.floor_char_boundary(SPAN_VALUE_BYTES_MAX);
+    if value[..end].bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return value[..end].to_owned();
+    }
     let replaced = |c: char| {
         if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
     };

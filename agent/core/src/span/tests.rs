@@ -98,7 +98,7 @@ fn value<'a>(span: &'a Span, name: &str) -> Option<&'a Value> {
 
 fn text<'a>(span: &'a Span, name: &str) -> Option<&'a str> {
     value(span, name).map(|value| match value {
-        Value::String(text) => text.as_str(),
+        Value::String(text) => text.as_ref(),
         other => panic!("{name} is no text but {other:?}"),
     })
 }
@@ -120,7 +120,7 @@ fn a_server_span_says_what_the_conventions_ask_for() {
     assert_eq!((span.kind, span.name.as_str(), span.status), (Kind::Server, "GET", Status::Unset));
     assert_eq!((span.start, span.end), (BootNanos(1000), BootNanos(1090)));
     assert_eq!((span.tracestate.as_str(), span.sampled), ("a=b", Some(true)));
-    let string = |text: &str| Value::String(text.into());
+    let string = |text: &str| Value::String(text.to_owned().into());
     let expected = [
         ("http.request.method", string("GET")),
         ("url.scheme", string("http")),

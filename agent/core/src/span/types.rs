@@ -1,5 +1,6 @@
 //! The span, independent of any export format.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::decode::Process;
@@ -52,8 +53,8 @@ impl Confidence {
 /// An attribute value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Text.
-    String(String),
+    /// Text; what the conventions fix needs no memory of its own.
+    String(Cow<'static, str>),
     /// A number.
     Int(i64),
     /// A truth value.

@@ -75,7 +75,7 @@ impl Row {
 impl From<&Span> for Row {
     fn from(span: &Span) -> Self {
         let text = |name: &str| match attribute(span, name) {
-            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::String(text)) => Some(text.clone().into_owned()),
             _ => None,
         };
         let status = match attribute(span, names::STATUS_CODE) {

@@ -39,7 +39,7 @@ pub(super) fn end(address: &Address) -> String {
 
 fn json(value: &span::Value) -> Value {
     match value {
-        span::Value::String(text) => text.clone().into(),
+        span::Value::String(text) => text.clone().into_owned().into(),
         span::Value::Int(number) => (*number).into(),
         span::Value::Bool(truth) => (*truth).into(),
         span::Value::Strings(texts) => texts.clone().into(),

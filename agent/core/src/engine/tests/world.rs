@@ -408,7 +408,7 @@ pub fn span<'a>(spans: &'a [Span], kind: Kind, path: &str) -> &'a Span {
 pub fn known(span: &Span) -> (&str, &str) {
     let text = |wanted: &str| {
         span.attributes.iter().find_map(|(name, value)| match value {
-            Value::String(text) if *name == wanted => Some(text.as_str()),
+            Value::String(text) if *name == wanted => Some(text.as_ref()),
             _ => None,
         })
     };

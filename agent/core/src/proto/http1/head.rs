@@ -113,6 +113,8 @@ impl Head {
         let offered = &piece.bytes()[..piece.bytes().len().min(room)];
         let end = offered.iter().position(|byte| *byte == b'\n');
         let taken = &offered[..end.map_or(offered.len(), |end| end + 1)];
+        // Most heads come whole: room for their fields too.
+        self.bytes.reserve(offered.len());
         self.bytes.extend_from_slice(taken);
         piece.advance(taken.len() as u64);
         let (is_line, may_be_line) = match self.kind {

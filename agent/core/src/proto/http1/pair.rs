@@ -5,6 +5,7 @@
 //! the next response turn, and exchanges of earlier turns are over by then.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::body::Body;
 use super::detect::Opening;
@@ -329,7 +330,7 @@ impl Dialogue {
         open.note_request(piece, moved);
         self.open.push_back(open);
         let head = asked.head;
-        out.push(Update::Request(Box::new(Request {
+        out.push(Update::Request(Arc::new(Request {
             key,
             role: self.role,
             method: head.method,

@@ -1,5 +1,7 @@
 //! Bytes of a head into what an exchange needs of it (RFC 9112, sections 2 to 6).
 
+use std::borrow::Cow;
+
 use httparse::{Header, ParserConfig, Status};
 
 use crate::limits::HTTP1_METHOD_BYTES_MAX;
@@ -129,7 +131,11 @@ fn reader() -> ParserConfig {
 
 /// A head whose folded fields are one line each, with spaces in place of the fold (RFC 9112, section 5.2): a value is
 /// never taken for whole by its first line. Lines that begin with space right behind the start line belong to no field.
-fn unfolded(head: &[u8]) -> Vec<u8> {
+fn unfolded(head: &[u8]) -> Cow<'_, [u8]> {
+    let folds = |pair: &[u8]| matches!(pair, [b'\n', b' ' | b'\t']);
+    if !head.windows(2).any(folds) {
+        return Cow::Borrowed(head);
+    }
     let mut head = head.to_vec();
     let fields = head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |end| end + 1);
     let mut in_field = false;
@@ -145,7 +151,7 @@ fn unfolded(head: &[u8]) -> Vec<u8> {
         in_field |= !fold;
         line += length + 1;
     }
-    head
+    Cow::Owned(head)
 }
 
 /// RFC 9110, section 5.6.2.

@@ -15,6 +15,8 @@ mod requests;
 mod responses;
 mod upgrades;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::decode::{Actor, Link};
 use crate::ids::{ThreadId, Tid};
@@ -184,7 +186,7 @@ impl Talk {
     fn requests(&mut self) -> Vec<Request> {
         let updates = self.updates.drain(..);
         let requests = updates.filter_map(|update| match update {
-            Update::Request(request) => Some(*request),
+            Update::Request(request) => Some(Arc::unwrap_or_clone(request)),
             Update::Response { .. } | Update::End(_) => None,
         });
         requests.collect()

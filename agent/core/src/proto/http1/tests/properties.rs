@@ -1,5 +1,7 @@
 //! What must hold for any traffic, however it is cut, lost or repeated.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -168,6 +170,7 @@ fn timeless(updates: &[Update]) -> Vec<Update> {
     for update in &mut updates {
         match update {
             Update::Request(request) => {
+                let request = Arc::make_mut(request);
                 request.start = BootNanos(0);
                 request.actor = Actor::default();
             }
