@@ -17,3 +17,4 @@ mod plays;
 mod settings;
 mod syscalls;
 mod targets;
+mod timeout;

@@ -1,10 +1,12 @@
 //! A program that makes the calls it is told to.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use crate::netns::Netns;
 use crate::process::Process;
 use crate::scene::Scene;
 use crate::workload;
@@ -25,7 +27,19 @@ impl Actor {
     /// # Errors
     /// It does not start.
     pub fn start(scene: &Scene) -> Result<Self> {
-        let process = Process::start("actor", &mut workload::python(scene, "actor.py", &[]))?;
+        Self::run(&mut workload::python(scene, "actor.py", &[]))
+    }
+
+    /// The same in a network of its own.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_in(scene: &Scene, network: &Netns) -> Result<Self> {
+        Self::run(&mut network.with(&workload::python(scene, "actor.py", &[])))
+    }
+
+    fn run(command: &mut Command) -> Result<Self> {
+        let process = Process::start("actor", command)?;
         let mut actor = Self { process, commands: 0 };
         ensure!(actor.does("os.getpid()")? == actor.pid());
         Ok(actor)

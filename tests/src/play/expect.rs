@@ -41,9 +41,19 @@ pub struct Half {
     /// Bytes that were counted and not read.
     pub unseen: u64,
     asked: usize,
-    answered: usize,
-    now: bool,
+    end: End,
     first_answer: Option<usize>,
+}
+
+/// Which act ended a half.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// The one that moved the answer, so many from the latest.
+    Answer(usize),
+    /// The latest of all, or one so many later.
+    Now(usize),
+    /// This one.
+    Act(usize),
 }
 
 /// A trace context on the wire.
@@ -111,8 +121,7 @@ pub fn exchange(method: &str, path: &str, status: u16) -> Told {
         bodies: [Some(0), Some(0)],
         unseen: 0,
         asked: 1,
-        answered: 1,
-        now: false,
+        end: End::Answer(1),
         first_answer: None,
     };
     Told {
@@ -149,13 +158,13 @@ impl Told {
     /// Its request took the client's latest `count` acts of saying.
     #[must_use]
     pub fn asked(self, count: usize) -> Self {
-        self.both(|half| half.asked = count)
+        self.both(|half| half.begun(count))
     }
 
     /// Its answer ended `count - 1` acts of saying before the server's latest.
     #[must_use]
     pub fn answered(self, count: usize) -> Self {
-        self.both(|half| half.answered = count)
+        self.both(|half| half.ended(count))
     }
 
     /// Its answer began `count - 1` acts of saying before the server's latest, and that is told.
@@ -262,7 +271,11 @@ impl Told {
                 places.take(count).last().unwrap_or_default()
             };
             half.from = nth(asks, half.asked);
-            half.to = if half.now { acts.len() - 1 } else { nth(!asks, half.answered) };
+            half.to = match half.end {
+                End::Answer(count) => nth(!asks, count),
+                End::Now(later) => acts.len() - 1 + later,
+                End::Act(number) => number,
+            };
             half.first_byte = half.first_answer.map(|count| nth(!asks, count));
         }
         self
@@ -273,11 +286,31 @@ impl Half {
     /// It ended with the latest act, by this error.
     pub const fn fail(&mut self, error: &'static str) {
         self.error = Some(error);
-        self.now = true;
+        self.end = End::Now(0);
     }
 
     /// It ended with the latest act, whatever that was.
     pub const fn until_now(&mut self) {
-        self.now = true;
+        self.end = End::Now(0);
+    }
+
+    /// It ends with the next act: this end learns of it then.
+    pub const fn until_next(&mut self) {
+        self.end = End::Now(1);
+    }
+
+    /// It ended with the act of this number.
+    pub const fn until(&mut self, act: usize) {
+        self.end = End::Act(act);
+    }
+
+    /// As [`Told::asked`].
+    pub const fn begun(&mut self, count: usize) {
+        self.asked = count;
+    }
+
+    /// As [`Told::answered`].
+    pub const fn ended(&mut self, count: usize) {
+        self.end = End::Answer(count);
     }
 }

@@ -40,6 +40,7 @@ pub struct Play {
     pub told: Vec<Told>,
     /// What must be counted as lost, and nothing else.
     pub losses: BTreeMap<&'static str, u64>,
+    alone: bool,
     wire: usize,
     threads: [usize; 2],
 }
@@ -53,6 +54,7 @@ impl Play {
             acts: Vec::new(),
             told: Vec::new(),
             losses: BTreeMap::new(),
+            alone: false,
             wire: 0,
             threads: [0; 2],
         };
@@ -156,6 +158,13 @@ impl Play {
         self
     }
 
+    /// It is played by processes that played nothing before.
+    #[must_use]
+    pub const fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// The bytes of each connection in both directions: the client's and the server's in turn. Seeds for whatever wants
     /// bytes that are nearly HTTP.
     #[must_use]
@@ -170,11 +179,11 @@ impl Play {
     }
 
     /// True if it must have an agent and actors of its own: what is lost is counted for all an agent sees, and processes
-    /// that fork or execute are not what they were.
+    /// that fork or execute are not what they were; or because it says so.
     #[must_use]
     pub fn plays_alone(&self) -> bool {
         let changes = |act: &Act| matches!(act, Act::Do { what: What::Fork | What::Exec, .. });
-        !self.losses.is_empty() || self.acts.iter().any(changes)
+        self.alone || !self.losses.is_empty() || self.acts.iter().any(changes)
     }
 
     /// How many parties take part.

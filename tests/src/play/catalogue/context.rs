@@ -6,9 +6,9 @@ use crate::play::{Context, Link, Play, Told, exchange};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
-/// The context that all of these name, sampled or not.
-fn known(sampled: bool) -> Context {
-    Context { trace: TRACE.to_owned(), span: SPAN.to_owned(), sampled, state: String::new() }
+/// The context that all of these name.
+fn known() -> Context {
+    Context { trace: TRACE.to_owned(), span: SPAN.to_owned(), sampled: true, state: String::new() }
 }
 
 /// A request with these fields, and an answer.
@@ -18,7 +18,7 @@ fn asks(play: Play, path: &str, fields: &str, tell: impl FnOnce(Told) -> Told) -
 
 /// One request for each of these fields, all of which name the context.
 fn all_name_it(fields: &[&str]) -> Play {
-    let context = known(true);
+    let context = known();
     let numbered = fields.iter().enumerate();
     numbered.fold(Play::over(Link::Ipv4), |play, (number, fields)| {
         asks(play, &format!("/{number}"), fields, |told| told.context(&context))
@@ -28,9 +28,8 @@ fn all_name_it(fields: &[&str]) -> Play {
 /// The same, none of which names any.
 fn none_names_any(fields: &[&str]) -> Play {
     let numbered = fields.iter().enumerate();
-    numbered.fold(Play::over(Link::Ipv4), |play, (number, fields)| {
-        asks(play, &format!("/{number}"), fields, |told| told)
-    })
+    numbered
+        .fold(Play::over(Link::Ipv4), |play, (number, fields)| asks(play, &format!("/{number}"), fields, |told| told))
 }
 
 /// The field as it should be, and as it may be: names in any case, white space round the value, other flags.
@@ -77,7 +76,7 @@ pub fn a_traceparent_that_comes_twice_names_nothing() -> Play {
         "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
          traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
         "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
-         Traceparent: 00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
+         Traceparent: 00-6bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
     ])
 }
 
@@ -103,13 +102,12 @@ pub fn names_that_are_no_fields_of_the_head_name_nothing() -> Play {
 #[must_use]
 pub fn a_tracestate_is_combined_from_its_fields() -> Play {
     let parent = format!("traceparent: 00-{TRACE}-{SPAN}-01\r\n");
-    let state = |state: &str| known(true).with_state(state);
+    let state = |state: &str| known().with_state(state);
     let fields = format!("TraceState: a=1 , \tb=2,\r\n{parent}X: y\r\ntracestate:\r\ntracestate: c=3 4\r\n");
     let play = asks(Play::over(Link::Ipv4), "/combined", &fields, |told| told.context(&state("a=1,b=2,c=3 4")));
-    let play = asks(play, "/bad", &format!("{parent}tracestate: a=1\r\ntracestate: B=2\r\n"), |told| {
-        told.context(&known(true))
-    });
-    let play = asks(play, "/twice", &format!("{parent}tracestate: a=1,a=2\r\n"), |told| told.context(&known(true)));
+    let play =
+        asks(play, "/bad", &format!("{parent}tracestate: a=1\r\ntracestate: B=2\r\n"), |told| told.context(&known()));
+    let play = asks(play, "/twice", &format!("{parent}tracestate: a=1,a=2\r\n"), |told| told.context(&known()));
     asks(play, "/alone", "tracestate: a=1\r\n", |told| told)
 }
 
@@ -121,11 +119,11 @@ pub fn a_tracestate_is_kept_within_its_limits() -> Play {
     let short = |number: usize| format!("k{number}={}", "y".repeat(97));
     let five = (1..=5).map(short).collect::<Vec<_>>().join(",");
     let long = format!("long={},{five}", "x".repeat(124));
-    let state = |state: &str| known(true).with_state(state);
+    let state = |state: &str| known().with_state(state);
     let play = Play::over(Link::Ipv4);
     let fields = |state: &str| format!("{parent}tracestate: {state}\r\n");
     let play = asks(play, "/32", &fields(&list(32)), |told| told.context(&state(&list(32))));
-    let play = asks(play, "/33", &fields(&list(33)), |told| told.context(&known(true)));
+    let play = asks(play, "/33", &fields(&list(33)), |told| told.context(&known()));
     let play = asks(play, "/long", &fields(&long), |told| told.context(&state(&five)));
     asks(play, "/six", &fields(&format!("{five},{}", short(6))), |told| told.context(&state(&five)))
 }
@@ -139,7 +137,7 @@ pub fn b3_names_the_parent() -> Play {
         "X-B3-TraceId: 4bf92f3577b34da6a3ce929d0e0e4736\r\nX-B3-SpanId: 00f067aa0ba902b7\r\nX-B3-Sampled: 1\r\n",
         "x-b3-traceid: 4bf92f3577b34da6a3ce929d0e0e4736\r\nx-b3-spanid: 00f067aa0ba902b7\r\nx-b3-flags: 1\r\n",
     ]);
-    let short = Context { trace: format!("{:0>32}", "a3ce929d0e0e4736"), ..known(true) };
+    let short = Context { trace: format!("{:0>32}", "a3ce929d0e0e4736"), ..known() };
     asks(play, "/short", "b3: a3ce929d0e0e4736-00f067aa0ba902b7\r\n", |told| told.context(&short))
 }
 
@@ -174,19 +172,18 @@ pub fn of_several_formats_the_first_that_is_valid_counts() -> Play {
     ])
 }
 
-/// Somebody decided that these are not to be traced.
+/// Somebody decided that this trace is not to be told.
 #[must_use]
 pub fn what_is_not_sampled_is_not_told() -> Play {
+    let unsampled = Context { trace: "5bf92f3577b34da6a3ce929d0e0e4736".to_owned(), ..known().unsampled() };
     [
-        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n",
-        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02\r\n",
-        "b3: 4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\r\n",
-        "uber-trace-id: 4bf92f3577b34da6a3ce929d0e0e4736:f067aa0ba902b7:0:0\r\n",
+        "traceparent: 00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00\r\n",
+        "traceparent: 00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02\r\n",
+        "b3: 5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0\r\n",
+        "uber-trace-id: 5bf92f3577b34da6a3ce929d0e0e4736:f067aa0ba902b7:0:0\r\n",
     ]
     .into_iter()
-    .fold(Play::over(Link::Ipv4), |play, fields| {
-        asks(play, "/unsampled", fields, |told| told.context(&known(false)))
-    })
+    .fold(Play::over(Link::Ipv4), |play, fields| asks(play, "/unsampled", fields, |told| told.context(&unsampled)))
     .client(get("/sampled"))
     .server(answer(200, ""))
     .told(exchange("GET", "/sampled", 200))

@@ -2,7 +2,7 @@
 
 use super::{answer, ask, get, head};
 use crate::play::act::Side::{Client, Server};
-use crate::play::{Link, Play, Receiving, Sending, What, exchange, unanswered};
+use crate::play::{Half, Link, Play, Receiving, Sending, What, exchange, unanswered};
 
 const ECONNRESET: i32 = 104;
 
@@ -24,7 +24,10 @@ fn half_an_answer() -> Play {
 /// Nothing was asked yet: there is no exchange.
 #[must_use]
 pub fn a_reset_in_a_requests_head() -> Play {
-    Play::over(Link::Ipv4).client("GET /a HTTP/1.1\r\nHos").does(Client, What::Reset).does(Server, What::Fail(ECONNRESET))
+    Play::over(Link::Ipv4)
+        .client("GET /a HTTP/1.1\r\nHos")
+        .does(Client, What::Reset)
+        .does(Server, What::Fail(ECONNRESET))
 }
 
 /// The client resets in the middle of its own body.
@@ -81,10 +84,7 @@ pub fn a_reset_in_an_answers_body() -> Play {
     half_an_answer()
         .does(Server, What::Reset)
         .told(
-            exchange("GET", "/a", 200)
-                .bodies(0, 9)
-                .failed("closed")
-                .at_client(|half| half.error = Some("ECONNRESET")),
+            exchange("GET", "/a", 200).bodies(0, 9).failed("closed").at_client(|half| half.error = Some("ECONNRESET")),
         )
         .does(Client, What::Fail(ECONNRESET))
 }
@@ -95,34 +95,58 @@ pub fn a_client_that_resets_in_an_answers_body() -> Play {
     half_an_answer()
         .does(Client, What::Reset)
         .told(
-            exchange("GET", "/a", 200)
-                .bodies(0, 9)
-                .failed("closed")
-                .at_server(|half| half.error = Some("ECONNRESET")),
+            exchange("GET", "/a", 200).bodies(0, 9).failed("closed").at_server(|half| half.error = Some("ECONNRESET")),
         )
         .does(Server, What::Fail(ECONNRESET))
 }
 
-/// A server that closes with a body unread resets, though it meant well: it answered whole, the client did not hear it.
+/// A server that answers and closes with a body unread resets the connection; the answer can be read all the same.
 #[must_use]
-pub fn an_answer_that_a_reset_overtakes() -> Play {
+pub fn an_answer_that_is_read_after_a_reset() -> Play {
     Play::over(Link::Ipv4)
         .client(ask("POST /p", "Content-Length: 5\r\n"))
         .says(Client, "hello", Sending::Send)
         .says(Server, answer(413, ""), Sending::Send)
         .does(Server, What::Close)
-        .told(
-            exchange("POST", "/p", 413)
-                .bodies(5, 0)
-                .asked(2)
-                .at_server(|half| half.from = 0)
-                .at_client(|half| {
-                    half.status = None;
-                    half.bodies[1] = None;
-                    half.fail("ECONNRESET");
-                }),
-        )
+        .pause(200)
+        .hears(Client, answer(413, "").len(), Receiving::Recv)
+        .told(exchange("POST", "/p", 413).bodies(5, 0).asked(2))
         .does(Client, What::Fail(ECONNRESET))
+}
+
+/// The client asked and half-closed; its socket is gone when the server closes, and the answer still to be read.
+#[must_use]
+pub fn an_answer_that_is_read_after_both_ends_closed() -> Play {
+    let answered = answer(200, "all of it");
+    Play::over(Link::Ipv4)
+        .client(get("/a"))
+        .does(Client, What::Finish)
+        .does(Server, What::HearEnd)
+        .says(Server, &answered, Sending::Send)
+        .does(Server, What::Close)
+        .pause(200)
+        .hears(Client, answered.len(), Receiving::Recv)
+        .told(exchange("GET", "/a", 200).bodies(0, 9))
+        .does(Client, What::HearEnd)
+}
+
+/// The client was gone before its request was read: the server reads it, and cannot answer.
+#[must_use]
+pub fn a_request_that_is_read_after_a_reset() -> Play {
+    Play::over(Link::Ipv4)
+        .client(get("/1"))
+        .server(answer(200, ""))
+        .told(exchange("GET", "/1", 200))
+        .says(Client, get("/2"), Sending::Send)
+        .does(Client, What::Reset)
+        .pause(200)
+        .hears(Server, get("/2").len(), Receiving::Recv)
+        .told(
+            unanswered("GET", "/2", "closed")
+                .at_client(|half| half.until(6))
+                .at_server(|half| half.error = Some("ECONNRESET")),
+        )
+        .does(Server, What::Fail(ECONNRESET))
 }
 
 /// The client gives up waiting.
@@ -135,7 +159,7 @@ pub fn a_client_that_gives_up_waiting() -> Play {
         .does(Server, What::HearEnd)
         .pause(200)
         .does(Server, What::Close)
-        .told(unanswered("GET", "/slow", "closed").at_client(|half| half.to = 4))
+        .told(unanswered("GET", "/slow", "closed").at_client(|half| half.until(4)))
 }
 
 /// The server closes without an answer.
@@ -145,7 +169,7 @@ pub fn a_server_that_closes_without_an_answer() -> Play {
         .client(get("/a"))
         .pause(200)
         .does(Server, What::Close)
-        .told(unanswered("GET", "/a", "closed"))
+        .told(unanswered("GET", "/a", "closed").at_client(Half::until_next))
         .does(Client, What::HearEnd)
 }
 
@@ -154,7 +178,7 @@ pub fn a_server_that_closes_without_an_answer() -> Play {
 pub fn a_server_that_closes_in_its_body() -> Play {
     half_an_answer()
         .does(Server, What::Close)
-        .told(exchange("GET", "/a", 200).bodies(0, 9).failed("closed"))
+        .told(exchange("GET", "/a", 200).bodies(0, 9).failed("closed").at_client(Half::until_next))
         .does(Client, What::HearEnd)
 }
 
@@ -165,7 +189,7 @@ pub fn a_server_that_closes_between_chunks() -> Play {
         .client(get("/a"))
         .server(head(200, "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n")
         .does(Server, What::Close)
-        .told(exchange("GET", "/a", 200).framed(Some(0), None).failed("closed"))
+        .told(exchange("GET", "/a", 200).framed(Some(0), None).failed("closed").at_client(Half::until_next))
         .does(Client, What::HearEnd)
 }
 
@@ -200,7 +224,7 @@ pub fn a_client_that_half_closes_in_its_body_is_answered() -> Play {
 pub fn a_server_that_half_closes_in_its_body() -> Play {
     half_an_answer()
         .does(Server, What::Finish)
-        .told(exchange("GET", "/a", 200).bodies(0, 9).failed("closed"))
+        .told(exchange("GET", "/a", 200).bodies(0, 9).failed("closed").at_client(Half::until_next))
         .does(Client, What::HearEnd)
         .does(Client, What::Close)
         .does(Server, What::HearEnd)
@@ -214,8 +238,8 @@ pub fn pipelined_requests_that_a_close_leaves_unanswered() -> Play {
         .server(answer(200, "") + &head(200, "Content-Length: 9\r\n") + "abc")
         .told(exchange("GET", "/1", 200))
         .does(Server, What::Close)
-        .told(exchange("GET", "/2", 200).bodies(0, 9).failed("closed"))
-        .told(unanswered("GET", "/3", "closed"))
+        .told(exchange("GET", "/2", 200).bodies(0, 9).failed("closed").at_client(Half::until_next))
+        .told(unanswered("GET", "/3", "closed").at_client(Half::until_next))
         .does(Client, What::HearEnd)
 }
 
@@ -237,10 +261,12 @@ pub fn a_body_ended_by_a_close_that_the_client_does_not_read_to_its_end() -> Pla
         .client(get("/a"))
         .server(head(200, "") + "abc")
         .does(Client, What::Close)
-        .told(exchange("GET", "/a", 200).framed(Some(0), None).by_client_alone().failed("closed"))
+        .told(exchange("GET", "/a", 200).bodies(0, 3).at_client(|half| {
+            half.bodies[1] = None;
+            half.fail("closed");
+        }))
         .does(Server, What::HearEnd)
         .does(Server, What::Close)
-        .told(exchange("GET", "/a", 200).bodies(0, 3).by_server_alone())
 }
 
 /// Over a unix socket nothing tells of an end but the next call.
@@ -263,10 +289,6 @@ pub fn an_answer_said_whole_and_heard_in_part() -> Play {
         .says(Server, page + "abcdef", Sending::Send)
         .hears(Client, heard, Receiving::Recv)
         .does(Client, What::Reset)
-        .told(
-            exchange("GET", "/a", 200)
-                .bodies(0, 6)
-                .at_client(|half| half.fail("closed")),
-        )
+        .told(exchange("GET", "/a", 200).bodies(0, 6).at_client(|half| half.fail("closed")))
         .does(Server, What::Fail(ECONNRESET))
 }
