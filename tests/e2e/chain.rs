@@ -11,7 +11,7 @@ use tracemend_tests::workload::{self, Forward, Upstream};
 
 /// What stands in the middle of a chain.
 #[derive(Clone, Copy)]
-enum Middle {
+pub(crate) enum Middle {
     /// gunicorn, whose sync workers serve one request at a time.
     Gunicorn,
     /// One event loop for all requests.
@@ -19,13 +19,13 @@ enum Middle {
 }
 
 /// A running chain.
-struct Chain {
+pub(crate) struct Chain {
     front: Target,
     programs: Vec<Process>,
 }
 
 impl Chain {
-    fn start(scene: &Scene, middle: Middle, forward: Forward) -> Result<Self> {
+    pub(crate) fn start(scene: &Scene, middle: Middle, forward: Forward) -> Result<Self> {
         let (front, between, end) = (Target::ipv4()?, Target::ipv4()?, Target::ipv4()?);
         let backend = workload::backend(scene, &end)?;
         let (application, upstream) = match middle {
@@ -37,11 +37,11 @@ impl Chain {
         Ok(Self { front, programs: vec![backend, application, nginx] })
     }
 
-    fn traced(&self, agent: Builder) -> Builder {
+    pub(crate) fn traced(&self, agent: Builder) -> Builder {
         self.programs.iter().fold(agent, Builder::tree)
     }
 
-    fn load(&self, ids: &str, requests: usize) -> Load {
+    pub(crate) fn load(&self, ids: &str, requests: usize) -> Load {
         Load { connections: 32, ..Load::new(&self.front, ids, requests) }
     }
 }

@@ -4,6 +4,7 @@
 //! by the truth that the programs told. Tests take turns, each has the machine to itself.
 
 mod bodies;
+mod breaking;
 mod chain;
 mod flood;
 mod handoff;

@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::ids::{Tgid, Tid};
+use tracemend_tests::actor::Actor;
 
-use crate::actor::Actor;
 use crate::stage::{Stage, Told};
 
 /// Ways to send `d` on the socket `s`.

@@ -3,8 +3,8 @@
 use agent_ebpf::wire::config::capture;
 use anyhow::Result;
 use tracemend_core::decode::Direction::{Recv, Send};
+use tracemend_tests::actor::Actor;
 
-use crate::actor::Actor;
 use crate::stage::{Stage, options, scene};
 
 /// One exchange between `a` and `b`.

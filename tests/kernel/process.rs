@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use tracemend_core::decode::Direction::Send;
 use tracemend_core::decode::{Data, Event, Exit, Fork, Tag};
 use tracemend_core::ids::{SockCookie, Tgid, Tid};
+use tracemend_tests::actor::Actor;
 
-use crate::actor::Actor;
 use crate::stage::{Stage, Told};
 
 /// A request was read on `b`; `c` is another connection, on which nothing moved yet.

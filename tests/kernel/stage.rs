@@ -10,9 +10,8 @@ use tracemend::clock::Clock;
 use tracemend::ring::Merge;
 use tracemend_core::decode::{self, Closing, Count, Data, Direction, Event, Open};
 use tracemend_core::ids::{SockCookie, Tgid};
+use tracemend_tests::actor::Actor;
 use tracemend_tests::scene::Scene;
-
-use crate::actor::Actor;
 
 /// What a call causes outside of itself (the other end's FIN, say) is there after this.
 const AFTERMATH: Duration = Duration::from_millis(20);

@@ -7,8 +7,8 @@ use tracemend::attach::Past;
 use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::decode::{Address, Bases, Closing, Connect, Event, Link, Opened, Tag};
 use tracemend_core::ids::{SockCookie, Tgid, Tid};
+use tracemend_tests::actor::Actor;
 
-use crate::actor::Actor;
 use crate::stage::{Stage, options, scene};
 
 fn bases(link: Link) -> Result<Bases> {

@@ -8,8 +8,8 @@ use anyhow::Result;
 use tracemend::attach::Options;
 use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::decode::Event;
+use tracemend_tests::actor::Actor;
 
-use crate::actor::Actor;
 use crate::stage::{Stage, options, scene};
 
 /// Something moves on a fresh connection `a`, `b`, and is read by a forked child.

@@ -7,8 +7,8 @@ use tracemend::attach::Past;
 use tracemend_core::decode::Direction::{Recv, Send};
 use tracemend_core::decode::{Address, Closing, Link, Opened};
 use tracemend_core::ids::SockCookie;
+use tracemend_tests::actor::Actor;
 
-use crate::actor::Actor;
 use crate::stage::{Stage, options, scene};
 
 /// What a request and an answer between `a` and `b` tell, where `a` asks; `name` is what the serving end is bound to.

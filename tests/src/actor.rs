@@ -99,4 +99,18 @@ impl Actor {
     pub const fn commands(&self) -> usize {
         self.commands
     }
+
+    /// Ends it at once (SIGKILL), whatever it does.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill().map(drop)
+    }
+
+    /// Its process.
+    #[must_use]
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
 }

@@ -15,6 +15,7 @@
 
 pub mod actor;
 pub mod agent;
+pub mod bpf;
 pub mod clock;
 pub mod collector;
 pub mod dialogue;

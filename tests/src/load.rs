@@ -1,8 +1,8 @@
 //! A closed loop over kept-alive connections, bounded in requests and in time.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -47,35 +47,85 @@ impl Load {
         }
     }
 
+    /// Requests without end, until it is told to finish.
+    #[must_use]
+    pub fn endless(target: &Target, ids: &str) -> Self {
+        Self::new(target, ids, usize::MAX)
+    }
+
     /// Drives it; gives what was sent, in the order of ids.
     ///
     /// # Errors
     /// A connection failed, an answer was not 200, or the time was up.
     pub fn run(&self) -> Result<Vec<Sent>> {
-        let next = AtomicUsize::new(0);
-        let sent = Mutex::new(Vec::with_capacity(self.requests));
+        self.begin().join()
+    }
+
+    /// Begins to drive it.
+    #[must_use]
+    pub fn begin(&self) -> Running {
+        let (next, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let drivers = (0..self.connections)
+            .map(|_| {
+                let (load, next, over) = (self.clone(), Arc::clone(&next), Arc::clone(&over));
+                thread::spawn(move || load.connection(&next, &over))
+            })
+            .collect();
+        Running { target: self.target.clone(), drivers, over, next }
+    }
+
+    fn connection(&self, next: &AtomicUsize, over: &AtomicBool) -> Result<Vec<(usize, Sent)>> {
         let start = Instant::now();
-        let connection = || -> Result<()> {
-            let mut session = Session::connect(&self.target)?;
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= self.requests {
-                    return Ok(());
-                }
-                ensure!(start.elapsed() < self.limit, "{number} of {} requests in {:?}", self.requests, self.limit);
-                let context = self.contexts.then(WireContext::fresh);
-                let answered = session.get(&self.path, &format!("{}{number}", self.ids), context)?;
-                ensure!(answered.status == 200, "status {} for {}{number}", answered.status, self.ids);
-                sent.lock().expect("no driver panics").push((number, answered));
-                thread::sleep(self.pause);
+        let mut session = Session::connect(&self.target)?;
+        let mut sent = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.requests {
+                break;
             }
-        };
-        thread::scope(|scope| {
-            let drivers: Vec<_> = (0..self.connections).map(|_| scope.spawn(connection)).collect();
-            drivers.into_iter().try_for_each(|driver| driver.join().expect("no driver panics"))
-        })
-        .with_context(|| format!("driving {}", self.target))?;
-        let mut sent = sent.into_inner().expect("no driver panics");
+            ensure!(start.elapsed() < self.limit, "{number} of {} requests in {:?}", self.requests, self.limit);
+            let context = self.contexts.then(WireContext::fresh);
+            let answered = session.get(&self.path, &format!("{}{number}", self.ids), context)?;
+            ensure!(answered.status == 200, "status {} for {}{number}", answered.status, self.ids);
+            sent.push((number, answered));
+            thread::sleep(self.pause);
+        }
+        Ok(sent)
+    }
+}
+
+/// A load that is being driven.
+#[derive(Debug)]
+pub struct Running {
+    target: Target,
+    drivers: Vec<JoinHandle<Result<Vec<(usize, Sent)>>>>,
+    over: Arc<AtomicBool>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Running {
+    /// Requests begun so far.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Has each connection end after the answer it waits for; gives what was sent, in the order of ids.
+    ///
+    /// # Errors
+    /// A connection failed, an answer was not 200, or the time was up.
+    pub fn finish(self) -> Result<Vec<Sent>> {
+        self.over.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    fn join(self) -> Result<Vec<Sent>> {
+        let mut sent = Vec::new();
+        for driver in self.drivers {
+            let mut driven =
+                driver.join().expect("no driver panics").with_context(|| format!("driving {}", self.target))?;
+            sent.append(&mut driven);
+        }
         sent.sort_by_key(|(number, _)| *number);
         Ok(sent.into_iter().map(|(_, sent)| sent).collect())
     }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, kill_process_group, prlimit, waitid,
+};
 
 use crate::target::Target;
 use crate::wait;
@@ -182,6 +184,15 @@ impl Process {
         self.ended(limit)
     }
 
+    /// Ends it at once (SIGKILL), and waits for that.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        kill_process(self.id()?, Signal::KILL)?;
+        self.ended(GRACE)
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -191,6 +202,36 @@ impl Process {
         let status = wait::until(&what, limit, || Ok(self.child.try_wait()?))?;
         thread::sleep(Duration::from_millis(50));
         Ok(status)
+    }
+
+    /// Memory it holds now, in MiB (`VmRSS`).
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn memory_mib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context(line.to_owned())?;
+        Ok(kib >> 10)
+    }
+
+    /// The descriptors it holds.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+
+    /// Limits how many descriptors it may hold (`RLIMIT_NOFILE`); gives the limit it had.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn limit_descriptors(&self, count: u64) -> Result<u64> {
+        // More than our own hard limit may be more than the kernel grants anybody.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let before = prlimit(Some(self.id()?), Resource::Nofile, Rlimit { current: Some(count), maximum })?;
+        before.current.context("no limit")
     }
 
     fn id(&self) -> Result<Pid> {
