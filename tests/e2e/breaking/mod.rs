@@ -1,5 +1,6 @@
 //! Whatever breaks, the programs go on, and what was lost is counted.
 
+mod collector;
 mod signals;
 mod start;
 
