@@ -6,7 +6,6 @@
 mod bodies;
 mod breaking;
 mod chain;
-mod flood;
 mod handoff;
 mod http1;
 mod keep_alive;

@@ -1,7 +1,12 @@
 //! Whatever breaks, the programs go on, and what was lost is counted.
 
 mod collector;
+mod deaths;
+mod descriptors;
+mod overload;
+mod short;
 mod signals;
+mod slow;
 mod start;
 
 use std::collections::BTreeSet;

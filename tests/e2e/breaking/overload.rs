@@ -1,11 +1,13 @@
-//! A noisy neighbour.
+//! A noisy neighbour: more than the rings hold.
 
+use std::collections::{HashMap, HashSet};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tracemend_tests::agent::Builder;
 use tracemend_tests::load::Load;
+use tracemend_tests::otlp::{Kind, Span};
 use tracemend_tests::process::Process;
 use tracemend_tests::scene::Scene;
 use tracemend_tests::score::Truth;
@@ -46,5 +48,29 @@ fn a_process_that_floods_the_ring_costs_only_itself() -> Result<()> {
     // Both ends of every exchange are told or counted. Of a turn behind shed ones the answer alone may be understood.
     let unasked = usize::try_from(stopped.lost_by("unasked_responses"))?;
     assert!(noise.len() + shed + unasked >= 2 * exchanges, "lost without being counted");
+    assert_eq!(stopped.lost_by("ring_full"), 0, "a turn was cut in its middle: {:?}", stopped.losses);
+    are_whole(&noise)
+}
+
+/// What is told of the flood itself is right: each end once, with its answer, and joined with no other exchange's end.
+fn are_whole(noise: &[Span]) -> Result<()> {
+    let clients: HashMap<&str, &Span> =
+        noise.iter().filter(|span| span.kind == Kind::Client).map(|span| (span.span_id.as_str(), span)).collect();
+    let (mut seen, mut joined) = (HashSet::new(), 0);
+    for span in noise {
+        assert!(
+            seen.insert((span.kind == Kind::Client, span.path().to_owned())),
+            "{:?} {} twice",
+            span.kind,
+            span.path()
+        );
+        assert_eq!((span.status(), span.text("error.type")), (Some(200), None), "{:?} {}", span.kind, span.path());
+        let Some(parent) = span.parent.as_deref().filter(|_| span.kind == Kind::Server) else { continue };
+        let client = clients.get(parent).with_context(|| format!("no span {parent} of {}", span.path()))?;
+        assert_eq!(client.path(), span.path(), "joined with another exchange");
+        joined += 1;
+    }
+    println!("{} spans of the flood, {joined} exchanges with both ends", noise.len());
+    assert!(joined > 0, "nothing of the flood was told whole");
     Ok(())
 }
