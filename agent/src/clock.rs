@@ -167,6 +167,30 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_is_followed_at_once_whichever_way() {
+        const HOUR: i64 = 3_600_000_000_000;
+        let mut clock = Clock { offset: 0 };
+        for offset in [HOUR, -3 * HOUR, i64::MAX, i64::MIN] {
+            let before = clock.offset_ns();
+            let step = clock.adopt(Sample { offset, uncertainty: 200 });
+            assert_eq!((clock.offset_ns(), step), (offset, Some(offset.saturating_sub(before))));
+        }
+    }
+
+    /// `adjtimex` moves a clock by at most 0.5 ms a second, so by 2.5 ms between two samples.
+    #[test]
+    fn a_clock_that_is_slewed_is_held_within_a_millisecond_at_every_sample() {
+        for moved in [-2_500_000, -400_000, 1_000, 300_000, 2_500_000] {
+            let mut clock = Clock { offset: 0 };
+            for sample in 1..=1_000 {
+                let offset = sample * moved;
+                clock.adopt(Sample { offset, uncertainty: 200 });
+                assert!(offset.abs_diff(clock.offset_ns()) <= STEP_MIN_NS, "{moved} ns, sample {sample}");
+            }
+        }
+    }
+
+    #[test]
     fn an_uncertain_sample_moves_nothing() {
         let mut clock = Clock { offset: 0 };
         let vague = Sample { offset: 4_000_000, uncertainty: 5_000_000 };

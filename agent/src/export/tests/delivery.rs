@@ -1,8 +1,10 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tracemend_core::ids::TraceId;
 
-use super::{LIMIT, PROTOCOLS, closed_port, exporter, send_and_stop, wait_for};
+use super::{LIMIT, PROTOCOLS, closed_port, exporter, otlp_config, send_and_stop, wait_for};
 use crate::export::testing::collector::{Answer, Collector};
 use crate::export::testing::{span, two_processes};
 use crate::export::{Clock, Config, Counters, Destination, DropReason, Exporter, Sampler};
@@ -181,4 +183,38 @@ fn a_file_has_its_line_within_a_second() {
     wait_for("a line", || std::fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n')));
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!(exporter.shutdown(LIMIT).exported, 1);
+}
+
+/// The wall clock is set between a trace's spans: they keep to the offset of the first of them, so that nothing in a trace
+/// starts before its cause; the next trace has the new one, before the epoch if need be.
+#[test]
+fn a_clock_step_moves_whole_traces() {
+    const HOUR: i64 = 3_600_000_000_000;
+    let collector = Collector::start([]);
+    let endpoint = format!("http://{}", collector.address);
+    let offset = Arc::new(AtomicI64::new(2 * HOUR));
+    let clock: Clock = {
+        let offset = Arc::clone(&offset);
+        Box::new(move || offset.load(Ordering::Relaxed))
+    };
+    let destination = Destination::Otlp(Box::new(otlp_config(&[("ENDPOINT", &endpoint)])));
+    let exporter = Exporter::start(Config { destination, sampler: Sampler::default(), clock }).expect("an exporter");
+    let of = |trace: u8, n: u8| {
+        let mut span = span(n);
+        span.trace_id = TraceId([trace; 16]);
+        span
+    };
+    exporter.send(vec![of(1, 1)]);
+    offset.store(HOUR, Ordering::Relaxed);
+    exporter.send(vec![of(1, 2), of(2, 3)]);
+    offset.store(-HOUR, Ordering::Relaxed);
+    exporter.send(vec![of(1, 4), of(2, 5), of(3, 6)]);
+    assert_eq!(exporter.shutdown(LIMIT).exported, 6);
+    let seen = collector.seen();
+    let spans = seen.iter().flat_map(|seen| &seen.request.resource_spans).flat_map(|resource| &resource.scope_spans);
+    let starts: Vec<(u8, u64)> =
+        spans.flat_map(|scope| &scope.spans).map(|span| (span.span_id[7], span.start_time_unix_nano)).collect();
+    let hour = HOUR.unsigned_abs();
+    let (first, second) = (2 * hour + 1_000, hour + 1_000);
+    assert_eq!(starts, [(1, first), (2, first), (3, second), (4, first), (5, second), (6, 0)]);
 }

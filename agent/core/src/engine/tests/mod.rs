@@ -2,6 +2,7 @@
 
 mod births;
 mod bounds;
+mod clocks;
 mod ends;
 mod nginx;
 mod schedules;

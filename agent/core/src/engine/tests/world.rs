@@ -216,6 +216,12 @@ impl World {
         self
     }
 
+    /// What comes next carries earlier times.
+    pub fn set_back(&mut self, milliseconds: u64) -> &mut Self {
+        self.now -= milliseconds * MILLISECOND;
+        self
+    }
+
     /// A whole exchange with a server that nobody sees.
     pub fn call(&mut self, by: Actors, text: &str) -> &mut Self {
         let wire = self.connect(by);
