@@ -8,6 +8,9 @@ use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
 
+/// What the maps and sets that name a half take for it, about.
+const INDEXED_BYTES: usize = 300;
+
 /// A half with all that may decide its cause.
 #[derive(Clone, Debug)]
 pub struct Half {
@@ -98,7 +101,13 @@ impl Half {
         let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
         let answered = self.response.iter().flat_map(|response| [&response.ids.request_id, &response.ids.x_trace_id]);
         let text: usize = texts.into_iter().chain(answered).flatten().map(String::len).sum();
-        size_of::<Self>() + size_of::<Request>() + size_of::<Decided>() + method.len() + target.len() + text
+        INDEXED_BYTES
+            + size_of::<Self>()
+            + size_of::<Request>()
+            + size_of::<Decided>()
+            + method.len()
+            + target.len()
+            + text
     }
 
     /// True if both halves carry the same request line, as two ends of one exchange must.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
+use smallvec::SmallVec;
+
 use crate::causal::half::{Carried, Half};
 use crate::causal::identity::ExchangeId;
 use crate::decode::Tag;
@@ -17,7 +19,8 @@ const FIRST: HalfKey = HalfKey { cookie: SockCookie(0), offset: 0 };
 pub struct Halves {
     /// Each in a place of its own: they are large, and the map moves what it holds.
     all: BTreeMap<HalfKey, Box<Half>>,
-    ends: HashMap<(Role, ExchangeId), BTreeSet<HalfKey>>,
+    /// Hardly ever more than one: a second claim is a dispute.
+    ends: HashMap<(Role, ExchangeId), SmallVec<[HalfKey; 1]>>,
     requests: HashMap<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
 }
@@ -61,7 +64,7 @@ impl Halves {
         let (key, role) = (half.request.key, half.request.role);
         self.remove(key);
         if let Some(identity) = half.identity {
-            self.ends.entry((role, identity)).or_default().insert(key);
+            self.claim(role, identity, key);
         }
         if role == Role::Server {
             for carried in half.carried() {
@@ -77,7 +80,7 @@ impl Halves {
         let half = self.all.remove(&key)?;
         self.bytes -= half.bytes();
         if let Some(identity) = half.identity {
-            forget(&mut self.ends, &(half.request.role, identity), &key);
+            self.disclaim(half.request.role, identity, key);
         }
         for carried in half.carried() {
             forget(&mut self.requests, &(half.process, carried), &(half.start(), key));
@@ -97,9 +100,25 @@ impl Halves {
         let Some(half) = self.all.get_mut(&key) else { return };
         let role = half.request.role;
         if let Some(before) = half.identity.replace(identity) {
-            forget(&mut self.ends, &(role, before), &key);
+            self.disclaim(role, before, key);
         }
-        self.ends.entry((role, identity)).or_default().insert(key);
+        self.claim(role, identity, key);
+    }
+
+    fn claim(&mut self, role: Role, identity: ExchangeId, key: HalfKey) {
+        let claims = self.ends.entry((role, identity)).or_default();
+        if let Err(place) = claims.binary_search(&key) {
+            claims.insert(place, key);
+        }
+    }
+
+    fn disclaim(&mut self, role: Role, identity: ExchangeId, key: HalfKey) {
+        if let Some(claims) = self.ends.get_mut(&(role, identity)) {
+            claims.retain(|claim| *claim != key);
+            if claims.is_empty() {
+                self.ends.remove(&(role, identity));
+            }
+        }
     }
 
     /// The halves of one role that claim an identity: more than one is a dispute.

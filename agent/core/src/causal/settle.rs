@@ -51,7 +51,10 @@ impl Causes {
         }
         while self.halves.bytes() > HALVES_BYTES_MAX {
             if let Some(key) = self.waiting.take_settled(BootNanos(u64::MAX)) {
+                // Its span was told: what is lost is a cause of calls that are yet to come, if there are any.
                 self.halves.remove(key);
+                self.stats.forgotten_causes += 1;
+                continue;
             } else if let Some(key) = self.waiting.take_due(BootNanos(u64::MAX)) {
                 self.stats.settled_early += 1;
                 self.tell(key, moment, out);

@@ -19,6 +19,8 @@ pub struct Stats {
     pub excluded_spans: u64,
     /// Halves forgotten early to make room.
     pub evicted_halves: u64,
+    /// Settled halves forgotten before their time to make room: calls that they may have caused later are orphans.
+    pub forgotten_causes: u64,
     /// Halves settled early to make room: evidence that came later does not count.
     pub settled_early: u64,
     /// Threads forgotten to make room.
@@ -56,6 +58,7 @@ impl Stats {
             ("disputed_identities", self.disputed_identities),
             ("thread_gaps", self.thread_gaps),
             ("evicted_halves", self.evicted_halves),
+            ("forgotten_causes", self.forgotten_causes),
             ("settled_early", self.settled_early),
             ("evicted_threads", self.evicted_threads),
             ("evicted_processes", self.evicted_processes),
