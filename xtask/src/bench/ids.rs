@@ -101,6 +101,13 @@ pub(super) const IDS: &[Id] = &[
         "lost, shed and unseen at this load, and spans missing for whatever reason",
     ),
     id(
+        "hindsight_shortened",
+        "exchanges",
+        Expected::Reported,
+        Family::Load,
+        "of those told at this load: decided, or forgotten afterwards, sooner than without one",
+    ),
+    id(
         "agent_memory_mib",
         "MiB",
         Expected::AtMost(96.0),
