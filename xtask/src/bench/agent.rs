@@ -36,6 +36,8 @@ pub(super) struct LastWords {
 /// How an agent is started.
 pub(super) struct Start<'a> {
     pub(super) cpus: &'a str,
+    /// Where it records what it traces, if it does.
+    pub(super) record: Option<&'a Path>,
     /// Further arguments.
     pub(super) arguments: &'a [&'a str],
     /// The `cgroup.procs` of the control group that it is to start in.
@@ -45,7 +47,7 @@ pub(super) struct Start<'a> {
 impl<'a> Start<'a> {
     /// On these processors, tracing every process.
     pub(super) const fn on(cpus: &'a str) -> Self {
-        Self { cpus, arguments: &[], group: None }
+        Self { cpus, record: None, arguments: &[], group: None }
     }
 }
 
@@ -62,8 +64,12 @@ impl Agent {
             }
             None => stage.on(start.cpus, stage.tree.agent()),
         };
+        match start.record {
+            Some(file) => command.arg("record").arg(file),
+            None => command.arg("run"),
+        };
         // `--second`: another agent of this machine would be measured too, but is no reason not to measure.
-        command.args(["run", "--second", "--log-format", "json", "--exporter", "otlp"]).args(start.arguments);
+        command.args(["--second", "--log-format", "json", "--exporter", "otlp"]).args(start.arguments);
         unset_settings(&mut command);
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint()).env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
         let begun = Instant::now();

@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod nginx;
 mod process;
+mod replay;
 mod report;
 mod stage;
 mod stats;
@@ -117,9 +118,7 @@ impl Bench<'_> {
     }
 
     fn run(&self, family: Family) -> Result<Numbers> {
-        if family != Family::Replay
-            && let Some(refusal) = &self.refusal
-        {
+        if let Some(refusal) = &self.refusal {
             bail!("{refusal}");
         }
         let numbers = match family {
@@ -129,7 +128,7 @@ impl Bench<'_> {
             Family::Idle => idle::run(&self.stage),
             Family::Load => load::run(&self.stage),
             Family::Memory => memory::run(&self.stage),
-            Family::Replay => bail!("this build has no `tracemend replay`"),
+            Family::Replay => replay::run(&self.stage),
         }?;
         ensure!(numbers.iter().all(|(_, estimate)| estimate.value.is_finite()), "a number that is none");
         Ok(numbers)
