@@ -9,6 +9,9 @@ use thiserror::Error;
 const MAGIC: u16 = 0xeb9f;
 /// Structures and anonymous members may nest this deep in a look-up.
 const DEPTH_MAX: u32 = 16;
+/// Members looked at in one look-up: `task_struct` has some 300 with all that is anonymous in it. Beyond, the blob makes its
+/// structures hold each other.
+const MEMBERS_MAX: u32 = 65_536;
 
 /// What is wrong with a blob, or missing in it.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -81,15 +84,15 @@ impl<'a> Btf<'a> {
         let mut id = *self.structures.get(name).ok_or_else(|| Error::NoStructure(name.to_owned()))?;
         let mut bits = 0;
         for part in path.split('.') {
-            let (offset, member) = self.member(id, part, 0)?.ok_or_else(missing)?;
-            bits += offset;
+            let (offset, member) = self.member(id, part, 0, &mut 0)?.ok_or_else(missing)?;
+            bits = add(bits, offset)?;
             id = member;
         }
         if bits % 8 == 0 { Ok(bits / 8) } else { Err(missing()) }
     }
 
-    /// Bit offset and type of a member.
-    fn member(&self, id: u32, name: &str, depth: u32) -> Result<Option<(u32, u32)>, Error> {
+    /// Bit offset and type of a member. `seen` counts those that are looked at.
+    fn member(&self, id: u32, name: &str, depth: u32, seen: &mut u32) -> Result<Option<(u32, u32)>, Error> {
         let Some((position, structure)) = self.aggregate(id)? else {
             return Ok(None);
         };
@@ -98,6 +101,10 @@ impl<'a> Btf<'a> {
         }
         for index in 0..structure.members {
             let at = position + 12 + index as usize * 12;
+            *seen += 1;
+            if *seen > MEMBERS_MAX {
+                return Err(Error::Malformed(at));
+            }
             let (member_name, member_type) = (word(self.types, at)?, word(self.types, at + 4)?);
             let raw = word(self.types, at + 8)?;
             let offset = if structure.bitfields { raw & 0x00ff_ffff } else { raw };
@@ -106,9 +113,9 @@ impl<'a> Btf<'a> {
                 return Ok(Some((offset, member_type)));
             }
             if found.is_empty()
-                && let Some((inner, inner_type)) = self.member(member_type, name, depth + 1)?
+                && let Some((inner, inner_type)) = self.member(member_type, name, depth + 1, seen)?
             {
-                return Ok(Some((offset + inner, inner_type)));
+                return Ok(Some((add(offset, inner)?, inner_type)));
             }
         }
         Ok(None)
@@ -178,6 +185,11 @@ fn read_type(types: &[u8], position: usize) -> Result<Type, Error> {
     })
 }
 
+/// No structure is half a gigabyte long.
+fn add(bits: u32, more: u32) -> Result<u32, Error> {
+    bits.checked_add(more).ok_or(Error::Malformed(0))
+}
+
 fn word(bytes: &[u8], at: usize) -> Result<u32, Error> {
     let slice = bytes.get(at..at.saturating_add(4)).ok_or(Error::Malformed(at))?;
     slice.try_into().map(u32::from_ne_bytes).map_err(|_| Error::Malformed(at))
@@ -228,6 +240,26 @@ mod tests {
         let btf = Btf::parse(&blob).expect("the blob is well formed");
         assert_eq!(btf.offset("other", "a"), Err(Error::NoStructure("other".into())));
         assert_eq!(btf.offset("outer", "b.x"), Err(Error::NoMember("outer".into(), "b.x".into())));
+    }
+
+    #[test]
+    fn structures_that_are_too_long_or_hold_themselves_are_refused() {
+        let blob = blob();
+        let outer_members = blob.len() - b"\0outer\0inner\0a\0b\0c\0d\0int\0".len() - 2 * 12;
+        let patched = |at: usize, word: u32| {
+            let mut blob = blob.clone();
+            blob[outer_members + at..][..4].copy_from_slice(&word.to_ne_bytes());
+            blob
+        };
+        // Where the anonymous structure lies, and what it is.
+        let far = patched(20, u32::MAX);
+        let far = Btf::parse(&far).expect("the blob is well formed");
+        assert_eq!(far.offset("outer", "b.d"), Err(Error::Malformed(0)));
+        let mut circle = patched(16, 4);
+        circle[outer_members..][..4].copy_from_slice(&[0; 4]);
+        circle[outer_members + 4..][..4].copy_from_slice(&4_u32.to_ne_bytes());
+        let circle = Btf::parse(&circle).expect("the blob is well formed");
+        assert!(matches!(circle.offset("outer", "b"), Err(Error::Malformed(_))));
     }
 
     #[test]
