@@ -74,7 +74,7 @@ impl Load {
         Running { target: self.target.clone(), drivers, over, next }
     }
 
-    fn connection(&self, next: &AtomicUsize, over: &AtomicBool) -> Result<Vec<(usize, Sent)>> {
+    fn connection(&self, next: &AtomicUsize, over: &AtomicBool) -> Result<Driven> {
         let start = Instant::now();
         let mut session = Session::connect(&self.target)?;
         let mut sent = Vec::new();
@@ -94,11 +94,14 @@ impl Load {
     }
 }
 
+/// What one connection sent, by the requests' numbers.
+type Driven = Vec<(usize, Sent)>;
+
 /// A load that is being driven.
 #[derive(Debug)]
 pub struct Running {
     target: Target,
-    drivers: Vec<JoinHandle<Result<Vec<(usize, Sent)>>>>,
+    drivers: Vec<JoinHandle<Result<Driven>>>,
     over: Arc<AtomicBool>,
     next: Arc<AtomicUsize>,
 }

@@ -7,6 +7,7 @@ mod check;
 mod child;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod http;
 mod interrupt;
 mod jaeger;
@@ -46,6 +47,8 @@ enum Command {
     Demo(demo::Args),
     /// Set up, build, and run every check and every test
     Test(test::Args),
+    /// Look for bytes that break a reader
+    Fuzz(fuzz::Args),
     /// Measure what the agent costs
     Bench(bench::Args),
     /// Write down anew what replays of the recordings in tests/golden tell: review the diff
@@ -76,6 +79,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => release::run(&tree, &args),
         Command::Demo(args) => demo::command(&tree, &args),
         Command::Test(args) => test::command(&tree, &args),
+        Command::Fuzz(args) => fuzz::command(&tree, &args),
         Command::Bench(args) => bench::command(&tree, &args),
         Command::Bless(args) => bless::command(&tree, &args),
         Command::Check => check::command(&tree),

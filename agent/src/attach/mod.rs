@@ -6,4 +6,5 @@ mod offsets;
 mod session;
 
 pub use hooks::{HookReport, State, probe};
+pub use offsets::offsets_in;
 pub use session::{Options, Past, Session, Targets};

@@ -47,7 +47,7 @@ fn id(proc: &Proc) -> String {
 
 /// 32 hexadecimal digits, with or without hyphens, as they stand; not what images carry before their first boot
 /// (`uninitialized`, nothing), nor the zeros of unset firmware.
-fn machine_id(content: &[u8]) -> Option<String> {
+pub(super) fn machine_id(content: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(content).ok()?.trim();
     let digits: String = text.chars().filter(|&character| character != '-').collect();
     let is_id = digits.len() == 32

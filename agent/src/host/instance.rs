@@ -86,7 +86,7 @@ fn holder_of(file: &impl AsFd) -> io::Result<Option<Holder>> {
 
 /// The process that holds an advisory whole-file lock on a file, by `/proc/locks` (proc_locks(5)):
 /// `1: FLOCK  ADVISORY  WRITE 14097 00:04:4026531836 0 EOF`. Lines with `->` wait for one.
-fn locker(locks: &str, device: (u32, u32), inode: u64) -> Option<u32> {
+pub(super) fn locker(locks: &str, device: (u32, u32), inode: u64) -> Option<u32> {
     locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [_, "FLOCK", _, _, pid, file, ..] = fields[..] else {

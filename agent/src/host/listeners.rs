@@ -65,14 +65,14 @@ fn of_namespace(process: &ProcessDir) -> Option<Vec<(u16, u64)>> {
 /// `TCP_LISTEN` as the table prints it.
 const LISTEN: &str = "0A";
 
-fn past_listeners(table: &[u8]) -> bool {
+pub(super) fn past_listeners(table: &[u8]) -> bool {
     let mut lines = table.rsplit(|&byte| byte == b'\n');
     let _cut = lines.next();
     let last = lines.next().and_then(|line| std::str::from_utf8(line).ok());
     last.and_then(row).is_some_and(|row| row.state != LISTEN)
 }
 
-fn listening(table: &[u8]) -> Vec<(u16, u64)> {
+pub(super) fn listening(table: &[u8]) -> Vec<(u16, u64)> {
     table
         .split(|&byte| byte == b'\n')
         .filter_map(|line| row(std::str::from_utf8(line).ok()?))

@@ -16,6 +16,7 @@ mod listeners;
 mod memory;
 mod proc;
 mod processes;
+pub mod readers;
 mod resource;
 mod service;
 mod targets;

@@ -111,7 +111,7 @@ impl ProcessDir {
 impl Stat {
     /// The command in parentheses is the process's own choice and may hold parentheses, blanks and line ends: fields
     /// are counted from the last `)`.
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         /// `PF_KTHREAD` of `task_struct.flags`.
         const KERNEL_THREAD: u64 = 0x0020_0000;
         let end = line.iter().rposition(|&byte| byte == b')')?;

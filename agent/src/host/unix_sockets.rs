@@ -17,7 +17,7 @@ pub(super) fn connected(proc: &Proc) -> Vec<u64> {
 }
 
 /// `Num RefCount Protocol Flags Type St Inode Path` (`unix_seq_show` in net/unix/af_unix.c).
-fn rows(table: &[u8]) -> Vec<u64> {
+pub(super) fn rows(table: &[u8]) -> Vec<u64> {
     const STREAM: &str = "0001";
     const CONNECTED: &str = "03";
     let inode = |line: &[u8]| {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::{check, interrupt, jaeger, manifests, permission, release, setup, shell, tree::Tree};
-use tally::Tally;
+use crate::{check, fuzz, interrupt, jaeger, manifests, permission, release, setup, shell, tree::Tree};
+pub(crate) use tally::Tally;
 
 /// The package with the tests of the whole agent.
 const TESTS: &str = "tracemend-tests";
@@ -41,6 +41,7 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
         run.part("check", || Ok(checked(tree)))?;
     }
     run.workspace()?;
+    run.part("fuzz", || fuzz::short_runs(tree))?;
     run.manifests()?;
     run.kernel()?;
     run.jaeger()?;

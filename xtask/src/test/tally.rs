@@ -2,22 +2,22 @@
 
 /// Outcomes so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) passed: u64,
-    pub(super) failed: u64,
-    pub(super) skipped: u64,
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
     /// Names of what failed, for the end of the log.
-    pub(super) failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 impl Tally {
     /// One thing that failed outside of a test runner.
-    pub(super) fn failure(name: impl Into<String>) -> Self {
+    pub(crate) fn failure(name: impl Into<String>) -> Self {
         Self { failed: 1, failures: vec![name.into()], ..Self::default() }
     }
 
     /// Adds another part's outcomes.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
