@@ -16,5 +16,3 @@ mod stage;
 mod state;
 mod target;
 mod unix;
-
-use tracemend_tests::actor;
