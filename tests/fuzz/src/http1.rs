@@ -134,20 +134,24 @@ fn in_order(updates: &[Update]) {
     assert_eq!(ended, asked.len(), "a request without an end");
 }
 
-/// What must not depend on how bytes were cut: requests, statuses, and what became of them.
+/// What must not depend on how bytes were cut: requests, answers, and what became of them. Where no answer was understood,
+/// whether its bytes were the whole of it is a guess that may.
 fn told(updates: &[Update]) -> Vec<(u64, String, Option<Outcome>)> {
-    updates
-        .iter()
-        .map(|update| match update {
-            Update::Request(request) => {
-                let text = format!("{} {} {:?} {:?}", request.method, request.target, request.host, request.context);
-                (request.key.offset, text, None)
-            }
-            Update::Response { key, response } => (key.offset, response.status.to_string(), None),
-            Update::End(end) => {
-                let bodies = format!("{:?} {:?}", end.request_body_bytes, end.response_body_bytes);
-                (end.key.offset, bodies, Some(end.outcome))
-            }
-        })
-        .collect()
+    let mut answered = None;
+    let tell = |update: &Update| match update {
+        Update::Request(request) => {
+            let text = format!("{} {} {:?} {:?}", request.method, request.target, request.host, request.context);
+            (request.key.offset, text, None)
+        }
+        Update::Response { key, response } => {
+            answered = Some(*key);
+            (key.offset, response.status.to_string(), None)
+        }
+        Update::End(end) => {
+            let known = answered == Some(end.key);
+            let bodies = format!("{:?} {:?}", end.request_body_bytes, end.response_body_bytes.filter(|_| known));
+            (end.key.offset, bodies, Some(end.outcome).filter(|_| known))
+        }
+    };
+    updates.iter().map(tell).collect()
 }
