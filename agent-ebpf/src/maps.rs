@@ -4,12 +4,13 @@ use core::ffi::c_void;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Offsets, Process, Settings};
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Data, Open, Tag};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, bpf_map_type};
-use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage};
+use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf, SkStorage};
 use aya_ebpf::macros::btf_map;
 
 /// Captured bytes of one record at most.
@@ -50,10 +51,10 @@ pub static THREADS: TaskStorage<Thread> = TaskStorage::new();
 #[btf_map]
 pub static PROCESSES: HashMap<u32, Process, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
-/// Capture policies by socket cookie: written and deleted by user space, read at each turn's start. An evicted
-/// entry only means that the heads of a connection are copied again.
+/// Capture policies by socket cookie, as [`policy`] says: written by user space, read by the payload probes at each
+/// turn's start, never deleted, since cookies are not used again.
 #[btf_map]
-pub static POLICIES: LruHashMap<u64, u32, 65536> = LruHashMap::new();
+pub static POLICIES: Array<u64, { policy::WORDS }> = Array::new();
 
 /// Ports listened on when the agent started: written by user space before the payload probes attach, read at the first
 /// sight of a connection older than the agent, never deleted.

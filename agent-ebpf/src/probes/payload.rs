@@ -8,6 +8,7 @@
 //! hook's socket.
 
 use agent_ebpf::rules::head::head_bytes;
+use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{ListenerKey, capture, trace};
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Open, direction, end, flag, kind, opened};
@@ -277,8 +278,10 @@ fn sends_requests(connection: &Connection) -> bool {
 /// Reads the policy, and sheds the exchange that begins if its process is over its budget.
 #[inline(always)]
 fn begin_turn(connection: &mut Connection, task: Task, call: Call) {
-    if let Some(policy) = POLICIES.get_ptr_mut(connection.cookie).and_then(Value::<u32>::new) {
-        connection.policy = *policy;
+    let cookie = connection.cookie;
+    let word = POLICIES.get_ptr_mut(policy::index(cookie)).and_then(Value::<u64>::new);
+    if let Some(policy) = word.and_then(|word| policy::said(*word, cookie)) {
+        connection.policy = policy;
     }
     let asks = (call.direction == direction::SEND) == sends_requests(connection);
     if asks {

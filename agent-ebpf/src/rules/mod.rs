@@ -1,4 +1,5 @@
 //! Pure decisions of the kernel half: no helpers, no memory, tested on the host.
 
 pub mod head;
+pub mod policy;
 pub mod syscall;

@@ -1,5 +1,6 @@
 //! A loaded and attached kernel half, and what user space tells it.
 
+use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Process, Settings, trace};
 use agent_ebpf::wire::{ABI_VERSION, loss, names};
 use anyhow::{Context, Result, bail};
@@ -57,7 +58,7 @@ pub struct Session {
     /// The data rings in use.
     pub rings: Vec<RingBuf<MapData>>,
     targets: Targets,
-    policies: HashMap<MapData, u64, u32>,
+    policies: Array<MapData, u64>,
     counts: HashMap<MapData, Bytes<16>, Bytes<16>>,
     losses: PerCpuArray<MapData, u64>,
     log: Option<EbpfLogger<LogTracer>>,
@@ -112,7 +113,7 @@ impl Session {
                 processes: HashMap::try_from(take(&mut ebpf, names::PROCESSES)?)?,
                 control: Array::try_from(take(&mut ebpf, names::CONTROL)?)?,
             },
-            policies: HashMap::try_from(take(&mut ebpf, names::POLICIES)?)?,
+            policies: Array::try_from(take(&mut ebpf, names::POLICIES)?)?,
             counts: HashMap::try_from(take(&mut ebpf, names::COUNTS)?)?,
             losses: PerCpuArray::try_from(take(&mut ebpf, names::LOSSES)?)?,
             log,
@@ -137,13 +138,8 @@ impl Session {
     /// # Errors
     /// If the map cannot be written.
     pub fn set_policy(&mut self, cookie: u64, capture: u32) -> Result<()> {
-        self.policies.insert(cookie, capture, 0).context("cannot write a capture policy")
-    }
-
-    /// Forgets a connection's policy.
-    pub fn forget_policy(&mut self, cookie: u64) {
-        // Evicted or never set: nothing to forget is no error.
-        let _ = self.policies.remove(&cookie);
+        let word = policy::word(cookie, capture);
+        self.policies.set(policy::index(cookie), word, 0).context("cannot write a capture policy")
     }
 
     /// How far every direction came beyond its captured head.
