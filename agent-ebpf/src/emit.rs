@@ -23,6 +23,9 @@ use crate::maps::{
 /// Length of a budget window.
 const WINDOW_NS: u64 = 100_000_000;
 
+/// Data records for each that looks whether the reader must hurry. What so many add to a ring is little: 64 KiB.
+const DATA_PER_LOOK: u64 = 8;
+
 /// The time records carry.
 #[inline(always)]
 pub fn now() -> u64 {
@@ -118,7 +121,7 @@ pub fn actor(target: &mut Actor, task: Task, thread: &mut Thread) {
 /// Sends a record that stands on the stack.
 #[inline(always)]
 pub fn record<T>(shard: u64, value: &T) -> bool {
-    output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64)
+    output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64, 1)
 }
 
 /// Sends the open record in the scratch buffer. 1 if it found room.
@@ -135,15 +138,19 @@ pub extern "C" fn send_open(shard: u64) -> u64 {
 pub extern "C" fn send_data(shard: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new) else { return 0 };
     let captured = black_box(u64::from(scratch.data.captured)) & (2 * CAPTURE_BYTES_MAX as u64 - 1);
-    u64::from(output(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured))
+    // The ring's fill level need not be looked at for each of many records: the low bits of their times pick some.
+    let look = u64::from(scratch.data.header.time % DATA_PER_LOOK == 0);
+    u64::from(output(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured, look))
 }
 
+/// Sends a record, and with `look` wakes the reader if it must hurry.
 #[inline(never)]
-fn output(shard: u64, data: *const c_void, size: u64) -> bool {
+fn output(shard: u64, data: *const c_void, size: u64, look: u64) -> bool {
     let ring = ring(shard);
     // The reader polls; it is woken only when it must hurry, since a wake-up costs the traced application more than
     // the record itself.
-    let flags = if fill(ring) > u64::from(setting!(ring_bytes)) / 4 { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+    let hurry = look != 0 && fill(ring) > u64::from(setting!(ring_bytes)) / 4;
+    let flags = if hurry { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
     // SAFETY: `ring` is a ring buffer and `data` holds `size` bytes; the verifier checks both.
     let result = unsafe { bpf_ringbuf_output(ring, data.cast_mut(), size, u64::from(flags)) };
     if result != 0 {
