@@ -396,14 +396,16 @@ fn traced(tgid: u32, thread: &mut Thread) -> bool {
 /// A call moved nothing: the other end is done, or the connection failed.
 #[inline(always)]
 fn stopped(sock: Sock, direction: u8, result: i32) -> Option<()> {
+    let over = result == 0 && direction == direction::RECV && sock.receive_is_shut();
+    let fatal = result == FATAL[0] || result == FATAL[1] || result == FATAL[2];
+    // Most of these calls only found nothing yet (`EAGAIN`), and pay for no look-up.
+    if !over && !fatal {
+        return None;
+    }
     let mut connection = sock.known_connection()?;
     if connection.policy == capture::NONE {
         return None;
     }
-    if result == 0 {
-        let over = direction == direction::RECV && sock.receive_is_shut();
-        return if over { emit::ended(&mut connection, end::RECV_EOF, 0) } else { None };
-    }
-    let fatal = result == FATAL[0] || result == FATAL[1] || result == FATAL[2];
-    if fatal { emit::ended(&mut connection, end::ERROR, result.unsigned_abs()) } else { None }
+    let what = if over { end::RECV_EOF } else { end::ERROR };
+    emit::ended(&mut connection, what, result.unsigned_abs())
 }
