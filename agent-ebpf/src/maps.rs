@@ -22,7 +22,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_4: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_5: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -89,6 +89,8 @@ pub static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
 pub struct Scratch {
     /// 1 while a probe builds a record here: a preempting probe must not write.
     pub busy: u64,
+    /// Address of the file of the socket that is acted on.
+    pub file: u64,
     /// A connection's first sight.
     pub open: Open,
     /// A data record; `bytes` must follow it without a gap.
@@ -97,28 +99,18 @@ pub struct Scratch {
     pub bytes: [u8; CAPTURE_BYTES_MAX * 2],
 }
 
-/// What a connection is, kept beside its socket.
+/// What a connection is, kept beside its socket. What every turn needs comes first.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Connection {
     /// Socket cookie; 0 until the payload probes saw the socket.
     pub cookie: u64,
-    /// Address of its `struct socket`, which a descriptor must lead to.
-    pub socket: u64,
     /// Raw offset of the current turn's first byte: sent, received.
     pub turn_start: [u64; 2],
-    /// Bytes moved so far on a unix socket: sent, received. TCP counts its own.
-    pub moved: [u64; 2],
-    /// `turn` of the thread that called `connect()`, then.
-    pub connect_turn: Tag,
     /// Number of turns: sent, received.
     pub turns: [u32; 2],
     /// Bases read at establishment: of bytes sent, of bytes received.
     pub bases: [u32; 2],
-    /// Thread that called `connect()`.
-    pub connect_tid: u32,
-    /// 1 if that thread had received something unseen since its turn.
-    pub connect_stale: u32,
     /// Capture policy, read at the turn's start.
     pub policy: u32,
     /// 1 while the map of counted bytes may hold the direction: sent, received.
@@ -139,7 +131,19 @@ pub struct Connection {
     pub old: u8,
     /// Zero.
     pub pad: [u8; 3],
+    /// Bytes moved so far on a unix socket: sent, received. TCP counts its own.
+    pub moved: [u64; 2],
+    /// `turn` of the thread that called `connect()`, then.
+    pub connect_turn: Tag,
+    /// Thread that called `connect()`.
+    pub connect_tid: u32,
+    /// 1 if that thread had received something unseen since its turn.
+    pub connect_stale: u32,
 }
+
+/// What the turn of a TCP connection needs is on the cache line that the look-up has read already: the kernel puts eight
+/// bytes of its own before the value, at the beginning of a line (`struct bpf_local_storage_elem`).
+const _: () = assert!(core::mem::offset_of!(Connection, moved) == 56);
 
 /// What a thread carries, kept beside its task.
 #[derive(Clone, Copy)]
@@ -249,7 +253,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_4 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_5 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

@@ -49,16 +49,22 @@ impl Sock {
         load(self.0, offset!(sock_type))
     }
 
-    /// Address of its `struct socket`, to compare with.
+    /// The file that descriptors of it lead to: its address, written to `address` to compare with, and its `f_flags`.
+    /// Both 0 if it has none.
     #[inline(always)]
-    pub fn socket(self) -> u64 {
-        load(self.0, offset!(sock_socket))
+    pub fn file(self, address: &mut u64) -> u32 {
+        let socket: *const c_void = load(self.0, offset!(sock_socket));
+        let file: *const c_void = load(socket, offset!(socket_file));
+        // What comes out of a map's memory again is a number to the verifier, which takes it for a pointer before.
+        // SAFETY: it is a reference.
+        unsafe { core::ptr::write_volatile(address, file as u64) };
+        load(file, offset!(file_flags))
     }
 
     /// Inode of its `struct socket`, which `struct socket_alloc` begins with; 0 if it has none.
     #[inline(always)]
     pub fn inode(self) -> u64 {
-        let socket = self.socket();
+        let socket: u64 = load(self.0, offset!(sock_socket));
         if socket == 0 {
             return 0;
         }

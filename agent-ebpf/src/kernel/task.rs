@@ -14,9 +14,6 @@ const PF_NO_USER: u32 = 0x10 | 0x4000 | 0x0020_0000;
 const TS_COMPAT: u32 = 2;
 /// `SIGNAL_GROUP_EXIT`.
 const SIGNAL_GROUP_EXIT: u32 = 4;
-/// `O_NONBLOCK`.
-pub const O_NONBLOCK: u32 = 0o4000;
-
 /// A task, as a BTF pointer.
 #[derive(Clone, Copy)]
 pub struct Task(*mut task_struct);
@@ -100,23 +97,17 @@ impl Task {
         Registers(unsafe { bpf_task_pt_regs(self.0) } as usize as *const c_void)
     }
 
-    /// `f_flags` of descriptor `fd`, if that descriptor is the `struct socket` at an address.
+    /// Address of the file that descriptor `fd` leads to; 0 if there is no such descriptor.
     #[inline(always)]
-    pub fn descriptor_of(self, fd: u32, socket: u64) -> Option<u32> {
+    pub fn file_of(self, fd: u32) -> u64 {
         let files: *const c_void = load(self.base(), offset!(task_files));
         let table: *const c_void = load(files, offset!(files_table));
         let max: u32 = load(table, offset!(table_max));
         if fd >= max {
-            return None;
+            return 0;
         }
         let slots: u64 = load(table, offset!(table_files));
-        let slot = (slots + u64::from(fd) * 8) as *const c_void;
-        let file: u64 = copy(slot)?;
-        let private: u64 = copy((file + u64::from(offset!(file_private))) as *const c_void)?;
-        if private == 0 || private != socket {
-            return None;
-        }
-        copy((file + u64::from(offset!(file_flags))) as *const c_void)
+        copy((slots + u64::from(fd) * 8) as *const c_void).unwrap_or(0)
     }
 
     /// What this thread carries, made if it is not there yet.

@@ -193,7 +193,7 @@ fn bytes(
     if connection.shed != 0 {
         flags |= flag::SHED;
     }
-    let proof = prove(connection.socket, family, call.direction, wanted, call.flags);
+    let proof = prove(sock, scratch, family, call.direction, wanted, call.flags);
     scratch.data.captured = proof.bytes;
     scratch.data.unseen = proof.unseen;
     scratch.data.flags = flags | proof.flags;
@@ -228,7 +228,6 @@ fn shed_in_silence(connection: &Connection, turn_start: bool, index: usize) -> b
 #[inline(always)]
 fn first_sight(sock: Sock, family: u16, connection: &mut Connection, direction: u8, offset: u64) {
     connection.cookie = sock.cookie();
-    connection.socket = sock.socket();
     connection.old = u8::from(has_past(sock, family, connection, direction, offset));
     if connection.opened != opened::UNKNOWN {
         return;

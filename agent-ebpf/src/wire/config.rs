@@ -35,7 +35,6 @@ offsets! {
     table_files: "fdtable"."fd";
     table_max: "fdtable"."max_fds";
     file_flags: "file"."f_flags";
-    file_private: "file"."private_data";
     sock_cookie: "sock"."__sk_common.skc_cookie";
     sock_daddr: "sock"."__sk_common.skc_daddr";
     sock_dport: "sock"."__sk_common.skc_dport";
@@ -51,6 +50,7 @@ offsets! {
     sock_protocol: "sock"."sk_protocol";
     sock_shutdown: "sock"."sk_shutdown";
     sock_socket: "sock"."sk_socket";
+    socket_file: "socket"."file";
     socket_inode: "socket_alloc"."vfs_inode.i_ino";
     sock_type: "sock"."sk_type";
     net_inum: "net"."ns.inum";
