@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod export;
+mod heap;
 pub mod host;
 pub mod object;
 pub mod pipeline;

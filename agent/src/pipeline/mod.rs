@@ -25,6 +25,7 @@ use crate::attach::{self, HookReport, Session};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::export::{self, Destination, Exporter, Sampler};
+use crate::heap;
 use crate::host::Host;
 use crate::recording::{self, Recorder};
 use crate::ring::Merge;
@@ -89,6 +90,7 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
     let nonce = nonce()?;
     let recorder = record.map(|record| start_recording(&record, nonce, &config)).transpose()?;
     let mut session = attach(&config, &mut host)?;
+    heap::trim();
     let offset = Arc::new(AtomicI64::new(0));
     let exporter = {
         let offset = Arc::clone(&offset);
