@@ -90,5 +90,7 @@ fn records_that_do_not_fit_are_counted_and_leave_a_gap_in_the_numbers() -> Resul
     let jump = u64::from(next.actor.seq - seen[seen.len() - 1].actor.seq);
     // The records that were lost, the first sight of the other connection, and this one.
     assert_eq!(jump, lost + 2);
+    // How far the bytes came that were in them is told as soon as there is room.
+    assert_eq!(told.counts(a).iter().map(|count| count.end).collect::<Vec<_>>(), [1 + CALLS * 8000]);
     Ok(())
 }

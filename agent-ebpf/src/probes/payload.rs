@@ -150,16 +150,16 @@ fn bytes(
     }
     let wanted = if connection.shed != 0 { 0 } else { wanted_bytes(connection, index, offset, call) };
     let counts = wanted == 0 && !turn_start && connection.announced != 0;
-    if counts && emit::note_count(cookie, u64::from(call.direction), offset + u64::from(call.length)) != 0 {
-        connection.counting[index] = 1;
-        thread.counting = cookie;
-        thread.counting_direction = u32::from(call.direction);
+    if counts && note_count(connection, thread, call, offset) {
         return None;
     }
     let mut scratch = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new)?;
     if scratch.busy != 0 {
         emit::count(loss::SCRATCH_BUSY);
         emit::lossy(task.tgid());
+        if connection.announced != 0 {
+            note_count(connection, thread, call, offset);
+        }
         return None;
     }
     scratch.busy = 1;
@@ -201,9 +201,26 @@ fn bytes(
     if proof.unseen != 0 {
         emit::count(proof.unseen);
     }
-    emit::send_data(cookie);
+    let sent = emit::send_data(cookie) != 0;
     scratch.busy = 0;
+    if !sent {
+        // What its bytes were is lost. That they moved is not: an answer that is missing and one that never came are two things.
+        note_count(connection, thread, call, offset);
+    }
     Some(())
+}
+
+/// Notes how far a direction came, to be told before anything later is; false if there is no room to note it.
+#[inline(always)]
+fn note_count(connection: &mut Connection, thread: &mut Thread, call: Call, offset: u64) -> bool {
+    let end = offset + u64::from(call.length);
+    if emit::note_count(connection.cookie, u64::from(call.direction), end) == 0 {
+        return false;
+    }
+    connection.counting[usize::from(call.direction & 1)] = 1;
+    thread.counting = connection.cookie;
+    thread.counting_direction = u32::from(call.direction);
+    true
 }
 
 /// Notes where a connection's byte counts start, if its establishment was not seen. The numbers change under the socket
