@@ -6,7 +6,7 @@ use crate::causal::Causes;
 use crate::causal::decide::Pending;
 use crate::causal::half::{Decided, Half};
 use crate::decode::Process;
-use crate::ids::{BootNanos, ProcessId};
+use crate::ids::{BootNanos, ProcessId, SockCookie};
 use crate::limits::{ENDED_PROCESS_NS, HALVES_BYTES_MAX, PENDING_NS, RETENTION_NS, SETTLING_BYTES_MAX};
 use crate::proto::exchange::{End, HalfKey, Outcome, Role};
 use crate::span::{self, Span};
@@ -109,8 +109,15 @@ impl Causes {
         ));
     }
 
-    /// Forgets processes that ended a while ago. What they left open on unix sockets is over: those do not tell of
-    /// their end.
+    /// Unix sockets that processes which ended a while ago left exchanges open on, and when they ended: such a socket does
+    /// not tell of its end.
+    pub fn left_behind(&self, now: BootNanos) -> Vec<(SockCookie, BootNanos)> {
+        let buried = self.ended.iter().take_while(|(time, _)| now.since(*time) >= ENDED_PROCESS_NS);
+        let left = buried.flat_map(|(time, id)| self.left_open(*id).into_iter().map(|key| (key.cookie, *time)));
+        left.collect()
+    }
+
+    /// Forgets processes that ended a while ago. What they left open on unix sockets, and no parser ended, is over.
     fn bury(&mut self, now: BootNanos) {
         while let Some((time, id)) = self.ended.pop_front_if(|(time, _)| now.since(*time) >= ENDED_PROCESS_NS) {
             let left = self.left_open(id);

@@ -108,6 +108,7 @@ impl Engine {
     /// Time has come this far: settles what is due.
     pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
         self.sweep(now, out);
+        self.bury(now);
         self.causes.settle(now, false, &mut out.spans);
         out.explanations.extend(self.causes.explanations());
     }
@@ -115,8 +116,20 @@ impl Engine {
     /// Settles everything that has ended; what is still open is not told.
     pub fn finish(&mut self, now: BootNanos, out: &mut Output) {
         self.sweep(BootNanos(u64::MAX), out);
+        self.bury(now);
         self.causes.settle(now, true, &mut out.spans);
         out.explanations.extend(self.causes.explanations());
+    }
+
+    /// Ends what ended processes left open on unix sockets.
+    fn bury(&mut self, now: BootNanos) {
+        for (cookie, time) in self.causes.left_behind(now) {
+            self.parsers.feed(cookie, &mut self.updates, |parser, updates| {
+                parser.closing(Closing::Closed, time, updates);
+                parser.gone(updates);
+            });
+            self.forward();
+        }
     }
 
     /// Forgets connections that closed a while ago: what was not read of them never will be.

@@ -53,6 +53,28 @@ fn a_unix_client_that_sends_no_more_still_gets_its_answer() {
     }
 }
 
+/// Its answer was counted, and nobody reads the socket's end: the process's end tells of it.
+#[test]
+fn what_an_ended_process_left_open_on_a_unix_socket_ends_as_its_bytes_say() {
+    let ended = |counted: u64| {
+        let mut world = World::new();
+        world.program(CALLER.0, "caller");
+        let wire = world.unix();
+        world.ask(wire, CALLER, &get("/in", ""));
+        if counted > 0 {
+            world.counts(wire.client, Direction::Recv, counted);
+        }
+        world.exit(CALLER, true, true).wait(40_000);
+        world.end()
+    };
+    let error = |spans: &[Span]| {
+        let half = span(spans, Kind::Client, "/in");
+        half.attributes.iter().any(|(name, _)| *name == "error.type")
+    };
+    assert!(error(&ended(0)));
+    assert!(!error(&ended(41)));
+}
+
 #[test]
 fn an_idle_unix_connection_that_its_client_closes_is_forgotten_at_both_ends() {
     let mut world = World::new();
