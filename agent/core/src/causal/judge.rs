@@ -220,6 +220,8 @@ impl Causes {
             // Others carry it too, and one that is open may have been lost.
             (Some(one), None, [_, _, ..], _) if self.missed_since(half.process, one.start()) => ambiguous,
             (Some(one), None, ..) => Wire::Forwarded(one.request.key),
+            // One that is open and carries it too may have been lost.
+            (None, _, [one], Some(_)) if self.missed_since(half.process, one.start()) => ambiguous,
             (None, _, [one], Some(parent)) => Wire::Kept(parent, one.request.key),
             (None, _, [], Some(parent)) => Wire::Made(parent),
             _ => ambiguous,

@@ -179,6 +179,19 @@ fn a_context_kept_from_an_answered_request_proves_nothing_while_others_are_open(
     assert_eq!(out.trace_id, span(&spans, Kind::Server, "/first").trace_id);
 }
 
+/// The request that is open, and carries the same, may be the one that was lost.
+#[test]
+fn a_context_kept_from_an_answered_request_proves_nothing_where_records_were_lost_since() {
+    let mut world = World::new();
+    let first = open(&mut world, A, "/first", CONTEXT);
+    close(&mut world, first, A);
+    world.losing(|world| {
+        open(world, A, "/second", CONTEXT);
+    });
+    world.call(A, &get("/out", CONTEXT));
+    assert_eq!(span(&world.end(), Kind::Client, "/out").parent, None);
+}
+
 #[test]
 fn a_context_kept_from_an_answered_request_is_its_late_work_if_nothing_else_is_open() {
     let mut world = World::new();
