@@ -157,7 +157,10 @@ fn server(half: Half<'_>, named: Option<Authority<'_>>) -> (Option<String>, Opti
 /// The whole URL of a call. Only a port that the request names is in it, as the caller wrote it.
 fn url(target: &Target<'_>, host: &str) -> String {
     let mut url = if target.path.is_empty() { "//".to_owned() } else { format!("{}://", target.scheme) };
-    if host.contains(':') {
+    if host.contains('/') {
+        // A unix socket's path, as the part of a URL that it stands for can hold it (RFC 3986, section 3.2.2).
+        url.push_str(&host.replace('%', "%25").replace('/', "%2F"));
+    } else if host.contains(':') {
         url.push_str(&format!("[{host}]"));
     } else {
         url.push_str(host);

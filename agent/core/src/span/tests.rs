@@ -216,6 +216,9 @@ fn a_unix_socket_has_paths_and_no_ports() {
     assert_eq!(text(&span, names::PEER_ADDRESS), Some("/run/api.sock"));
     let ports = [names::LOCAL_ADDRESS, names::LOCAL_PORT, names::PEER_PORT, names::SERVER_PORT];
     assert!(ports.iter().all(|name| value(&span, name).is_none()), "{span:?}");
+    assert_eq!(text(&span, names::URL_FULL), Some("http://localhost/pay"));
+    case.request.host = None;
+    assert_eq!(text(&case.span(), names::URL_FULL), Some("http://%2Frun%2Fapi.sock/pay"));
 }
 
 #[test]
