@@ -8,6 +8,7 @@ use super::head::{Grown, Head, Kind};
 use super::turns::{Order, Turns};
 use super::witness::Witness;
 use crate::decode::Direction;
+use crate::ids::BootNanos;
 use crate::limits::{HTTP1_DETECT_TURNS_MAX, HTTP1_HEAD_BYTES_MAX};
 use crate::stream::Piece;
 
@@ -20,6 +21,8 @@ pub(super) struct Detector {
     received: Witness,
     /// Directions that moved bytes.
     moved: [bool; 2],
+    /// When each direction last moved bytes.
+    latest: [BootNanos; 2],
     order: Order,
     candidate: Option<Candidate>,
     turns: u32,
@@ -60,6 +63,8 @@ pub(super) struct Opening {
     pub(super) witness: Witness,
     /// Which turns were seen; the head's is the latest of its direction.
     pub(super) turns: Turns,
+    /// When the other direction last moved bytes.
+    pub(super) answering: BootNanos,
 }
 
 impl Detector {
@@ -70,6 +75,7 @@ impl Detector {
             sent: Witness::default(),
             received: Witness::default(),
             moved: [false; 2],
+            latest: [BootNanos(0); 2],
             order: Order::unknown(),
             candidate: None,
             turns: 0,
@@ -88,14 +94,20 @@ impl Detector {
         let told = piece.turn_start && other.take().lets_request_begin();
         let witness = self.witness(direction);
         witness.see(piece, after_other);
+        if witness.has_switched() {
+            return Found::Foreign;
+        }
         let may_ask = !witness.has_answered();
         self.moved[direction as usize] = true;
+        let latest = &mut self.latest[direction as usize];
+        *latest = piece.time.max(*latest);
         let first = std::mem::take(&mut self.fresh) && piece.turn_start && piece.turn == 1;
         if first {
             self.order.begins_with(direction);
         }
         if !piece.is_lost() {
-            self.order.see(direction, piece.turn);
+            let late = piece.time < self.latest[direction.opposite() as usize];
+            self.order.see(direction, piece.turn, late);
         }
         let cut_short =
             |candidate: &mut Candidate| candidate.direction != direction || piece.is_gap() || piece.turn_start;
@@ -125,6 +137,7 @@ impl Detector {
                         first: candidate.first,
                         witness: *self.witness(candidate.direction.opposite()),
                         turns: Turns::first(self.order, candidate.direction, candidate.turn),
+                        answering: self.latest[candidate.direction.opposite() as usize],
                     }));
                 }
                 // A server may answer before it was asked (408, 503).

@@ -89,11 +89,16 @@ impl Head {
         &self.bytes
     }
 
-    /// The head's bytes as if it had ended with its last whole line: a cut field is none (a cut number would be a
-    /// wrong number).
+    /// The head's bytes as if it had ended with its last whole field: a cut one is none (a cut number would be a wrong
+    /// number), and neither is one whose line may go on behind the cut (RFC 9112, section 5.2).
     pub(super) fn cut(&self) -> Vec<u8> {
-        let whole_lines = self.bytes.iter().rposition(|byte| *byte == b'\n');
-        let mut bytes = self.bytes[..whole_lines.map_or(0, |last| last + 1)].to_vec();
+        let ends = |place: &usize| {
+            let next = self.bytes.get(place + 1);
+            self.bytes[*place] == b'\n' && next.is_some_and(|next| !matches!(next, b' ' | b'\t'))
+        };
+        let line = self.line.unwrap_or_default();
+        let whole = (line..self.bytes.len()).rev().find(ends).map_or(line, |place| place + 1);
+        let mut bytes = self.bytes[..whole].to_vec();
         bytes.extend_from_slice(b"\r\n");
         bytes
     }

@@ -22,13 +22,19 @@ pub(super) enum Method {
 pub(super) struct Open {
     pub(super) key: HalfKey,
     pub(super) method: Method,
+    /// What follows its answer may be none of HTTP, and the answer's status was not seen yet.
+    pub(super) may_switch: bool,
     /// Turn of the request's latest byte.
     pub(super) turn: Turn,
     pub(super) request_end: u64,
     pub(super) request_body_bytes: Option<u64>,
     /// Bytes moved that answer it, interim responses aside.
     pub(super) answered: bool,
+    /// Bytes moved that may answer it, or be the rest of an earlier answer.
+    pub(super) touched: bool,
     pub(super) response_body_bytes: Option<u64>,
+    /// When its first byte moved.
+    pub(super) start: BootNanos,
     /// Raw offset behind the response's last byte so far.
     pub(super) response_end: u64,
     /// When the latest byte of its response moved.
@@ -47,11 +53,14 @@ impl Open {
                 "CONNECT" => Method::Connect,
                 _ => Method::Other,
             },
+            may_switch: asked.head.upgrade || asked.head.method == "CONNECT",
             turn,
             request_end: asked.end,
             request_body_bytes: asked.body_bytes,
             answered: false,
+            touched: false,
             response_body_bytes: None,
+            start: asked.start.mark.time,
             response_end: 0,
             last_answer: asked.start.mark.time,
             last: asked.start.mark.time,
@@ -73,6 +82,7 @@ impl Open {
     pub(super) fn note_response(&mut self, piece: &Piece<'_>, moved: u64, answering: bool) {
         if moved > 0 {
             self.answered |= answering;
+            self.touched = true;
             self.response_end = piece.offset;
             self.last_answer = piece.time;
             self.last = self.last.max(piece.time);

@@ -44,6 +44,10 @@ pub(super) struct Dialogue {
     asked: bool,
     /// A final response was seen.
     answered: bool,
+    /// When the request direction last moved bytes.
+    asking: BootNanos,
+    /// When the response direction last moved bytes.
+    answering: BootNanos,
     /// The request direction is over.
     no_more_requests: bool,
     /// An answer to CONNECT was missed: what follows may be anything.
@@ -78,6 +82,8 @@ impl Dialogue {
             current: None,
             asked: false,
             answered: false,
+            asking: BootNanos(0),
+            answering: opening.answering,
             no_more_requests: false,
             tunnel: false,
             losses: Losses::default(),
@@ -106,10 +112,13 @@ impl Dialogue {
 
     /// Takes a piece of the request direction; `shed` if it is of a turn the kernel half shed.
     pub(super) fn request_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
+        // A record that comes behind those of a later answer: whose that was is not known.
+        let late = piece.time < self.answering;
+        self.asking = self.asking.max(piece.time);
         if piece.turn_start {
-            self.begin_request_turn(piece.turn, out);
+            self.begin_request_turn(piece.turn, late, out);
         } else if !piece.is_lost() {
-            self.turns.ask(piece.turn);
+            self.turns.ask(piece.turn, late);
         }
         if shed {
             self.losses.shed_turns += u64::from(piece.turn_start);
@@ -130,8 +139,12 @@ impl Dialogue {
             if in_body && begins {
                 self.resumed = piece.turn.into();
             }
+            let begun = matches!(said, Some(requests::Said::Head(_)));
             let followed = in_body && !matches!(said, Some(requests::Said::BodyLost));
             let flow = said.map_or(Flow::Continue, |said| self.on_request(said, &piece, moved, out));
+            if begun && late {
+                self.void_all(out);
+            }
             if piece.is_lost() {
                 // What ended in the gap was asked before the turns that began in it.
                 let missed = self.turns.ask_unseen(piece.turn);
@@ -150,11 +163,13 @@ impl Dialogue {
     /// Takes a piece of the response direction; `shed` if it is of a turn the kernel half shed.
     pub(super) fn response_piece(&mut self, mut piece: Piece<'_>, shed: bool, out: &mut Vec<Update>) -> Flow {
         self.witness.see(&piece, true);
+        self.answering = self.answering.max(piece.time);
+        let late = piece.time < self.asking;
         if piece.turn_start {
-            let told = self.turns.answer(piece.turn);
+            let told = self.turns.answer(piece.turn, late);
             self.answer_turn(told, out);
         } else if !piece.is_lost() {
-            self.turns.hear(piece.turn);
+            self.turns.hear(piece.turn, late);
         }
         while !piece.is_empty() && !self.tunnel {
             if shed && !self.responses.is_in_body() {
@@ -169,7 +184,9 @@ impl Dialogue {
                     return flow;
                 }
             }
-            let Some(open) = self.open.front_mut() else {
+            // What moved before it was asked is no answer to it: a record that comes late, of an exchange that was given up.
+            let answers = |open: &&mut Open| piece.is_gap() || piece.time >= open.start;
+            let Some(open) = self.open.front_mut().filter(answers) else {
                 self.note_unseen_answers(&piece, out);
                 let begins = piece.turn_start || (self.responses.is_in_place() && !piece.is_gap());
                 self.losses.unasked_responses += u64::from(begins && !shed);
@@ -178,8 +195,11 @@ impl Dialogue {
             };
             let before = piece.offset;
             let limit = HTTP1_HEADS_BYTES_MAX - self.requests.held();
+            // Bytes that were counted where an answer is awaited are one, though no record told that its turn began.
+            let counted = piece.is_gap() && !piece.is_lost() && self.responses.is_in_head();
+            let answering = counted || self.turns.is_answered(open.turn);
             let said = self.responses.step(&mut piece, limit);
-            open.note_response(&piece, piece.offset - before, self.turns.is_answered(open.turn));
+            open.note_response(&piece, piece.offset - before, answering);
             let flow = said.map_or(Flow::Continue, |said| self.on_response(said, &piece, out));
             if flow != Flow::Continue {
                 return flow;
@@ -204,6 +224,8 @@ impl Dialogue {
             Closing::Error(errno) => Outcome::Error(errno),
             Closing::RecvEof | Closing::SendFin | Closing::Closed => Outcome::Closed,
         };
+        // Where the answers lost their place, what came may have answered the oldest request, and more than that one.
+        let lost = self.responses.is_lost() || self.responses.rest() == Some(Rest::Unframed);
         let complete = outcome == Outcome::Closed && self.ends_with_its_connection(what);
         if let Some(responses::Said::Head(head)) = self.responses.cut_head()
             && !self.open.is_empty()
@@ -211,12 +233,16 @@ impl Dialogue {
         {
             return Flow::Over;
         }
-        if complete {
-            self.finish(Outcome::Complete, out);
-        }
+        let front = self.open.front().filter(|_| lost);
+        let later = if front.is_some_and(|open| open.touched) { Outcome::Void } else { outcome };
+        let first = if self.responses.rest().is_none() { later } else { outcome };
+        let mut outcome = if complete { Outcome::Complete } else { first };
         while let Some(open) = self.open.front_mut() {
-            open.last = open.last.max(time);
+            if outcome != Outcome::Complete {
+                open.last = open.last.max(time);
+            }
             self.finish(outcome, out);
+            outcome = later;
         }
         Flow::Over
     }
@@ -231,10 +257,15 @@ impl Dialogue {
     }
 
     /// A turn of the request direction begins.
-    fn begin_request_turn(&mut self, turn: u32, out: &mut Vec<Update>) {
-        let missed = self.turns.ask(turn);
+    fn begin_request_turn(&mut self, turn: u32, late: bool, out: &mut Vec<Update>) {
+        let missed = self.turns.ask(turn, late);
         self.miss_answer_turn(missed, out);
         let connecting = self.open.iter().any(|open| open.method == Method::Connect);
+        if self.witness.has_switched() {
+            // To a request that was not seen, since an answer to one that was would have ended the reading.
+            self.void_all(out);
+            self.tunnel = true;
+        }
         // What was seen of an earlier turn says nothing of one that vanished.
         self.may_begin = self.witness.take().lets_request_begin() && !missed && !connecting;
     }
@@ -394,6 +425,7 @@ impl Dialogue {
         }
         self.answered = true;
         open.answered = true;
+        open.may_switch = false;
         let (key, method) = (open.key, open.method);
         let framing =
             if method == Method::Head || matches!(head.status, 204 | 304) { Framing::Length(0) } else { head.framing };
@@ -452,8 +484,7 @@ impl Dialogue {
             && self.turns.is_past(open.turn)
             && !self.responses.is_in_place()
         {
-            if open.method == Method::Connect {
-                self.tunnel = true;
+            if open.may_switch {
                 self.void_all(out);
                 return;
             }
@@ -512,8 +543,10 @@ impl Dialogue {
         }
     }
 
-    /// Gives up all open exchanges, and both directions' places where they matter to them.
+    /// Gives up all open exchanges, and both directions' places where they matter to them. Behind an answer that may have
+    /// switched the protocol nothing more is read.
     pub(super) fn void_all(&mut self, out: &mut Vec<Update>) {
+        self.tunnel |= self.open.iter().any(|open| open.may_switch);
         while !self.open.is_empty() {
             self.finish(Outcome::Void, out);
         }

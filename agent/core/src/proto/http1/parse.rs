@@ -32,6 +32,8 @@ pub(super) struct RequestHead {
     pub(super) user_agent: Option<String>,
     pub(super) context: WireContext,
     pub(super) framing: Framing,
+    /// It offers to go on in another protocol (RFC 9110, section 7.8).
+    pub(super) upgrade: bool,
 }
 
 /// A response's head.
@@ -98,6 +100,7 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
         user_agent: text(fields, "user-agent"),
         context: WireContext::read(named(fields)),
         framing: framing(fields),
+        upgrade: values(fields, "upgrade").next().is_some(),
     })
 }
 

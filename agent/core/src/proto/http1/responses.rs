@@ -91,6 +91,11 @@ impl Responses {
         matches!(self.state, State::Head(_) | State::MaybeHead(_) | State::Body(_))
     }
 
+    /// True where the next byte, or the last one, is of a head that is known to begin there.
+    pub(super) const fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Head(_))
+    }
+
     /// True inside a body whose end is known or will be.
     pub(super) const fn is_in_body(&self) -> bool {
         matches!(self.state, State::Body(_))

@@ -34,13 +34,17 @@ impl Order {
     }
 
     /// A record of this turn is seen. If more turns of the other direction were seen than are thought to have begun,
-    /// the thought was wrong (two threads may race for one connection's count).
-    pub(super) fn see(&mut self, direction: Direction, turn: u32) {
+    /// the thought was wrong (two threads may race for one connection's count). A `late` one, of a time before that of the
+    /// other direction's latest, tells nothing of their order.
+    pub(super) fn see(&mut self, direction: Direction, turn: u32, late: bool) {
         let turn = Turn::from(turn);
         if turn <= self.seen[direction as usize] {
             return;
         }
         self.seen[direction as usize] = turn;
+        if late {
+            return;
+        }
         let other = self.seen[direction.opposite() as usize];
         let (least, most) = self.ahead;
         self.ahead = match direction {
@@ -107,8 +111,8 @@ impl Turns {
     }
 
     /// A record of the request direction. True if an answer to the turn before may have vanished without a record.
-    pub(super) fn ask(&mut self, turn: u32) -> bool {
-        self.order.see(self.asks, turn);
+    pub(super) fn ask(&mut self, turn: u32, late: bool) -> bool {
+        self.order.see(self.asks, turn, late);
         self.asked = self.asked.max(Turn::from(turn));
         self.order.may_miss_before(self.asks, turn)
     }
@@ -126,15 +130,15 @@ impl Turns {
     }
 
     /// A turn of the response direction begins. False if the turn before it of the request direction had no record.
-    pub(super) fn answer(&mut self, turn: u32) -> bool {
-        self.hear(turn);
+    pub(super) fn answer(&mut self, turn: u32, late: bool) -> bool {
+        self.hear(turn, late);
         self.answered = self.order.begun_before(self.asks.opposite(), turn);
         self.answer_unseen(turn)
     }
 
     /// A record of the response direction.
-    pub(super) fn hear(&mut self, turn: u32) {
-        self.order.see(self.asks.opposite(), turn);
+    pub(super) fn hear(&mut self, turn: u32, late: bool) {
+        self.order.see(self.asks.opposite(), turn, late);
     }
 
     /// Turns of the response direction up to this one began, seen or not. False as for [`Self::answer`].
@@ -153,7 +157,7 @@ mod tests {
 
     fn after(records: &[(Direction, u32)]) -> Order {
         let mut order = Order::unknown();
-        records.iter().for_each(|(direction, turn)| order.see(*direction, *turn));
+        records.iter().for_each(|(direction, turn)| order.see(*direction, *turn, false));
         order
     }
 
@@ -178,14 +182,21 @@ mod tests {
     fn numbers_that_two_threads_raised_at_once_are_learned_anew() {
         let mut order = after(&[(Send, 1), (Recv, 1), (Send, 2), (Recv, 3), (Send, 3)]);
         assert!(!order.may_miss_before(Send, 3));
-        order.see(Recv, 4);
+        order.see(Recv, 4, false);
         assert_eq!(order.begun_before(Recv, 4), 3);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_time_teaches_no_order() {
+        let mut order = after(&[(Recv, 2)]);
+        order.see(Send, 2, true);
+        assert_eq!((order.begun_before(Recv, 3), order.begun_before(Send, 3)), (3, 3), "still either");
     }
 
     #[test]
     fn a_late_record_of_an_earlier_turn_tells_nothing() {
         let mut order = after(&[(Send, 1), (Recv, 1)]);
-        order.see(Send, 1);
+        order.see(Send, 1, false);
         assert_eq!(order.begun_before(Recv, 2), 2);
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Evidence {
     Bytes,
     /// A final response.
     Final,
+    /// 101: what follows is none of HTTP (RFC 9110, section 7.8).
+    Switched,
 }
 
 impl Evidence {
@@ -58,6 +60,11 @@ impl Witness {
     /// True once a turn of this direction began with a status line: it sends no requests.
     pub(super) const fn has_answered(&self) -> bool {
         self.has_answered
+    }
+
+    /// True if the latest turn was 101.
+    pub(super) fn has_switched(&self) -> bool {
+        self.evidence == Evidence::Switched
     }
 
     /// What was seen since the last call.
@@ -129,8 +136,11 @@ impl Witness {
             return Reading::StatusLine { seen, len };
         }
         self.has_answered = true;
-        // 101 ends HTTP on the connection, so it is as final as a response can be.
-        if seen[9] == b'1' && seen[10..] != *b"01" {
+        if seen[9..] == *b"101" {
+            self.evidence = Evidence::Switched;
+            return Reading::Done;
+        }
+        if seen[9] == b'1' {
             self.evidence = Evidence::Interim;
             return Reading::Fields { empty: false };
         }

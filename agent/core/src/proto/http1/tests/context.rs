@@ -65,6 +65,19 @@ fn a_parent_whose_line_was_cut_or_folded_is_none() {
 }
 
 #[test]
+fn an_id_whose_line_may_go_on_behind_the_cut_is_none() {
+    let id = |head: &str, behind: u32| {
+        let mut talk = Talk::server_end();
+        talk.client_cut(head, behind);
+        talk.requests()[0].context.request_id.clone()
+    };
+    let head = "GET /a HTTP/1.1\r\nHost: h\r\nX-Request-Id: r1\r\n";
+    assert_eq!(id(head, 9), None);
+    assert_eq!(id(&format!("{head} "), 9), None);
+    assert_eq!(id(&format!("{head}C"), 9).as_deref(), Some("r1"));
+}
+
+#[test]
 fn tracestate_is_combined_from_fields_with_others_between_them() {
     let sent = format!("TraceState: a=1\r\n{PARENT}X: y\r\ntracestate: b=2,c=3\r\n");
     assert_eq!(context(ask("GET /a", &sent)).tracestate.as_deref(), Some("a=1,b=2,c=3"));

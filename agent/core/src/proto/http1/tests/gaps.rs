@@ -396,3 +396,38 @@ fn a_loss_inside_a_turn_is_no_lost_turn() {
     assert_eq!(talk.told(), ["POST /p @0 t10", "200 @0 t40", "complete @0 t40"]);
     assert_eq!(talk.http.take_losses(), Losses::default());
 }
+
+#[test]
+fn an_answer_whose_records_come_behind_the_next_request_is_nobodys() {
+    let mut talk = Talk::client_end();
+    talk.client(GET);
+    let late = talk.record(Side::Server, &answer(404, "Content-Length: 0\r\n"));
+    talk.moved(Side::Server, u64::from(late.len));
+    talk.client(ask("GET /b", ""));
+    talk.http.data(&late, &mut talk.updates);
+    talk.server(OK);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "void @0 t10", "GET /b @28 t30", "200 @28 t40", "complete @28 t40"]);
+    assert_eq!(talk.http.take_losses().unasked_responses, 1);
+}
+
+#[test]
+fn a_request_whose_records_come_behind_its_answers_is_void() {
+    let mut talk = Talk::server_end();
+    talk.client(GET).server(OK);
+    let request = talk.record(Side::Client, GET);
+    talk.moved(Side::Client, GET.len() as u64);
+    talk.server([&answer(100, ""), OK].concat());
+    talk.http.data(&request, &mut talk.updates);
+    talk.client(ask("GET /n", "")).server(OK);
+    assert_eq!(
+        talk.told()[3..],
+        ["GET /a @28 t30", "void @28 t30", "GET /n @56 t50", "200 @56 t60", "complete @56 t60"]
+    );
+    // The first of a connection too.
+    let mut talk = Talk::server_end();
+    let request = talk.record(Side::Client, GET);
+    talk.moved(Side::Client, GET.len() as u64);
+    talk.server(OK);
+    talk.http.data(&request, &mut talk.updates);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "void @0 t10"]);
+}

@@ -116,6 +116,14 @@ impl Talk {
         self
     }
 
+    /// A record that was lost, of bytes that were counted instead.
+    fn counted(&mut self, side: Side, len: u64) -> &mut Self {
+        self.lost(side, len);
+        self.time -= 10;
+        self.next[side as usize] -= len;
+        self.count(side, len)
+    }
+
     /// Bytes moved, as the kernel half notes it.
     fn moved(&mut self, side: Side, len: u64) {
         self.next[side as usize] += len;

@@ -121,7 +121,9 @@ fn script(batches: &[Vec<Spoken>]) -> Vec<(Side, Vec<u8>)> {
                 turns.push((Side::Server, answer(100, "")));
             }
             // The rest of a body whose request and beginning were lost is not told from a request behind the answer.
-            let tells_itself = !spoken.request_body.bytes().starts_with(GET);
+            let body = spoken.request_body.bytes();
+            let is_word = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b'\r' | b'\n');
+            let tells_itself = !body.starts_with(GET) && !body.iter().all(is_word);
             let early = first && tells_itself && spoken.before_body == BeforeBody::Final;
             if !early {
                 asked.extend(spoken.request_body.bytes());

@@ -52,6 +52,31 @@ fn an_upgrade_behind_100_continue_is_taken() {
 }
 
 #[test]
+fn an_offer_whose_answer_was_lost_may_have_been_taken() {
+    for lost in [41, 5000] {
+        let mut talk = Talk::server_end();
+        talk.client(ask("GET /u", WEBSOCKET)).lost(Side::Server, lost).client(GET).server(OK).client(GET).server(OK);
+        assert_eq!(talk.told(), ["GET /u @0 t10", "void @0 t10"]);
+    }
+    let mut talk = Talk::server_end();
+    talk.client(ask("GET /u", WEBSOCKET)).counted(Side::Server, 41).client(GET).server(OK);
+    assert_eq!(talk.told(), ["GET /u @0 t10", "void @0 t20"]);
+}
+
+#[test]
+fn an_upgrade_of_a_request_that_was_not_seen_ends_the_reading() {
+    let mut talk = Talk::server_end();
+    talk.lost(Side::Client, 90).server(answer(101, "Upgrade: h2c\r\n")).client(GET).server(OK).client(GET);
+    assert_eq!(talk.told(), Vec::<String>::new());
+    assert_eq!(talk.http.verdict(), Verdict::Other);
+    let mut talk = Talk::server_end();
+    talk.client(GET).server(OK).lost(Side::Client, 90).server(answer(101, "Upgrade: h2c\r\n"));
+    talk.client(GET).server(OK).client(GET).server(OK);
+    assert_eq!(talk.told(), ["GET /a @0 t10", "200 @0 t20", "complete @0 t20"]);
+    assert!(talk.http.is_over());
+}
+
+#[test]
 fn a_refused_expectation_leaves_the_body_that_was_announced() {
     let mut talk = Talk::server_end();
     talk.client(ask("POST /p", "Expect: 100-continue\r\nContent-Length: 28\r\n"));
