@@ -1,6 +1,8 @@
 //! Every play of the catalogue without a kernel: what the core tells of it, and of the same bytes in other pieces, twice,
 //! out of order, or not at all.
 
+mod properties;
+
 use tracemend_tests::for_each_play;
 use tracemend_tests::play::{Play, events};
 

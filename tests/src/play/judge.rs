@@ -60,6 +60,98 @@ pub fn judge(play: &Play, seen: &Seen) -> Vec<String> {
     faults
 }
 
+/// Every difference that may not be where records were lost, repeated, or came late. An exchange may be missing then, or
+/// a part of it, if something was counted; but whatever is told must be as it had to be. `whole` is what was told of all
+/// records: a parent may be one of its spans that is missing now.
+#[must_use]
+pub fn judge_under_loss(play: &Play, seen: &Seen, whole: &Seen) -> Vec<String> {
+    let strict = judge(play, seen);
+    let declared = seen.losses.as_ref().is_some_and(|losses| {
+        losses.iter().any(|(name, count)| *count > play.losses.get(name.as_str()).copied().unwrap_or_default())
+    });
+    if !declared {
+        return strict;
+    }
+    let mut faults = Vec::new();
+    for span in &seen.spans {
+        let possible = candidates(play, seen, span);
+        let worst = possible.iter().map(|(told, side)| wrong(play, told, *side, span, seen, whole));
+        match worst.min_by_key(Vec::len) {
+            None => faults.push(format!("invented: {}", short(span))),
+            Some(wrong) => faults.extend(wrong),
+        }
+    }
+    faults
+}
+
+/// The halves that a span may be of, by its connection and request line.
+fn candidates<'a>(play: &'a Play, seen: &Seen, span: &Span) -> Vec<(&'a Told, Side)> {
+    let side = if span.kind == Kind::Client { Side::Client } else { Side::Server };
+    let is_of = |told: &&Told| {
+        (span.local(), span.peer()) == seen.ends[told.wire][side as usize]
+            && is_path(span.path(), &told.paths[side as usize])
+            && original_method(span) == told.method
+    };
+    play.told.iter().filter(is_of).map(|told| (told, side)).collect()
+}
+
+/// True if a path is the one expected. A long URL is cut, and where depends on the host's name.
+fn is_path(got: &str, expected: &str) -> bool {
+    const CUT_BYTES: usize = 1900;
+    got == expected || (got.len().min(expected.len()) > CUT_BYTES && got[..CUT_BYTES] == expected[..CUT_BYTES])
+}
+
+/// What a span says that is not so.
+fn wrong(play: &Play, told: &Told, side: Side, span: &Span, seen: &Seen, whole: &Seen) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut checks =
+        Checks { what: format!("{side:?} half of {} {}", told.method, told.paths[0]), faults: &mut faults };
+    let number = |name| span.number(name).and_then(|number| u64::try_from(number).ok());
+    let Some(half) = &told.halves[side as usize] else {
+        // Unseen as it was at this end, a loss may not have made it seen.
+        return vec![format!("invented: {}", short(span))];
+    };
+    checks.near("start", span.start_ns, seen.times[half.from], seen.tolerance_ns);
+    let last = seen.times.last().map_or(0, |time| time[1]);
+    checks.near("end", span.end_ns, [seen.times[half.from][0], last + LAST_NS], seen.tolerance_ns);
+    if span.status().is_some() {
+        checks.same("status", span.status(), half.status.map(i64::from));
+    }
+    for (name, expected) in [("http.request.body.size", half.bodies[0]), ("http.response.body.size", half.bodies[1])] {
+        if number(name).is_some() {
+            checks.same(name, number(name), expected);
+        }
+    }
+    // Where the request's name for its server was not seen, the connection's stands in.
+    for (name, value) in told.attributes.iter().filter(|(name, _)| !name.starts_with("server.")) {
+        if let Some(got) = span.attributes.get(*name) {
+            checks.same(name, text(got), value.clone());
+        }
+    }
+    for name in &told.absent {
+        checks.same(name, span.attributes.get(*name).map(text), None);
+    }
+    if let Some(error) = span.text("error.type")
+        && span.status().is_none()
+        // Why a connection ended may be lost, and that it did be told.
+        && !(error == "closed" && half.error.is_some())
+    {
+        checks.same("error.type", Some(error), half.error);
+    }
+    if let Some(parent) = &span.parent {
+        let of_wire = told.context.as_ref().is_some_and(|context| &context.span == parent);
+        let of_span = seen.spans.iter().chain(&whole.spans).find(|other| &other.span_id == parent);
+        let right = of_span.is_some_and(|other| play.may_be_below(told, side, other, seen));
+        if !of_wire && !right {
+            checks.faults.push(format!("{}: a wrong parent, {}", checks.what, of_span.map_or_else(String::new, short)));
+        }
+    }
+    faults
+}
+
+/// A connection that is left open is closed this long after the last act.
+const LAST_NS: u64 = 1_000_000_000;
+
 /// A span, in a line.
 #[must_use]
 pub fn short(span: &Span) -> String {
@@ -200,6 +292,17 @@ fn text(value: &Value) -> String {
 }
 
 impl Play {
+    /// True if a span may be the parent of a half of this exchange.
+    fn may_be_below(&self, told: &Told, side: Side, parent: &Span, seen: &Seen) -> bool {
+        candidates(self, seen, parent).iter().any(|(other, end)| match (side, told.cause) {
+            (Side::Server, _) => *end == Side::Client && std::ptr::eq(*other, told),
+            (Side::Client, Cause::Served(cause, ..)) => *end == Side::Server && std::ptr::eq(*other, &self.told[cause]),
+            // Which of two disagreeing kinds of evidence is right nobody knows: without one the other stands.
+            (Side::Client, Cause::Conflict(_) | Cause::Orphan("conflict")) => *end == Side::Server,
+            (Side::Client, _) => false,
+        })
+    }
+
     /// True if one of two exchanges caused the other, by way of others or not, or both have a cause in common.
     fn is_of_one_trace(&self, one: usize, other: usize) -> bool {
         self.root(one) == self.root(other)

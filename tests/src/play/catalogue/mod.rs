@@ -206,6 +206,14 @@ pub fn all() -> Vec<(&'static str, Play)> {
     for_each_play!(list)
 }
 
+/// The bytes of all plays in every direction of every connection, each once: seeds for whatever wants bytes that are
+/// HTTP/1, or nearly.
+#[must_use]
+pub fn streams() -> Vec<Vec<u8>> {
+    let streams: std::collections::BTreeSet<_> = all().iter().flat_map(|(_, play)| play.streams()).collect();
+    streams.into_iter().filter(|stream| !stream.is_empty()).collect()
+}
+
 /// A request head with these fields behind `Host`, each with its line end.
 fn ask(line: &str, fields: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: play\r\n{fields}\r\n")

@@ -5,7 +5,7 @@ mod calls;
 mod kernel;
 mod spans;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -61,9 +61,12 @@ impl Recorded {
         let core = engine.losses().into_iter().filter(|(_, count)| *count > 0);
         let mut losses: BTreeMap<String, u64> = core.map(|(name, count)| (name.to_owned(), count)).collect();
         losses.extend(self.losses.iter().map(|(name, count)| ((*name).to_owned(), *count)));
+        // As the sampler does: what somebody else decided of a trace is so for all of it.
+        let unsampled: HashSet<_> =
+            out.spans.iter().filter(|span| span.sampled == Some(false)).map(|span| span.trace_id).collect();
+        let sampled = out.spans.iter().filter(|span| !unsampled.contains(&span.trace_id));
         Seen {
-            // As the sampler does with what somebody else decided.
-            spans: out.spans.iter().filter(|span| span.sampled != Some(false)).map(spans::exported).collect(),
+            spans: sampled.map(spans::exported).collect(),
             losses: Some(losses),
             times: self.times.clone(),
             tolerance_ns: 0,

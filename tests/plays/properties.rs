@@ -1,0 +1,255 @@
+//! The bytes of every play in other pieces, twice, out of order, or not at all: the same exchanges, or a declared gap.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tracemend_core::decode::{Count, Data, Event, Open};
+use tracemend_core::ids::{SockCookie, ThreadId};
+use tracemend_tests::play::events::{Recorded, record};
+use tracemend_tests::play::judge::{Seen, judge, judge_under_loss};
+use tracemend_tests::play::{Cause, Play, catalogue};
+
+/// Name, description and recording of every play, and what is told of it.
+static PLAYS: LazyLock<Vec<(&'static str, Play, Recorded, Seen)>> = LazyLock::new(|| {
+    let recorded = |(name, play)| {
+        let recorded = record(&play);
+        let seen = recorded.tell(&recorded.events);
+        (name, play, recorded, seen)
+    };
+    catalogue::all().into_iter().map(recorded).collect()
+});
+
+/// Plays of which a loss may make another truth, as docs/http1.md says under "What can still be wrong": without a request's
+/// head and its answer's nothing tells a tunnel that carries plain HTTP/1 from a connection that does, or the rest of a body
+/// that was answered before it came from a request; without the answer that is none nothing tells that a request was none;
+/// without the field that would make another one void, or go before it, that one counts; a head that was cut is told, though
+/// it may never have been whole. And a context that is a constant names the one request it was seen on.
+const UNKNOWABLE: [&str; 11] = [
+    "switching::a_websocket_is_no_http_any_more",
+    "switching::h2c_is_no_http_1_any_more",
+    "switching::a_tunnel_is_no_http_any_more",
+    "messages::a_refused_expectation_leaves_the_body",
+    "messages::an_early_answer_does_not_end_the_body",
+    "detection::a_request_whose_answer_is_no_http_is_none",
+    "context::a_traceparent_that_comes_twice_names_nothing",
+    "context::of_several_formats_the_first_that_is_valid_counts",
+    "ids::what_is_no_id_is_left_out",
+    "ends::a_reset_in_a_requests_head",
+    "causes::a_constant_context_merges_no_requests",
+];
+
+/// A play, by its place in the catalogue.
+fn plays() -> impl Strategy<Value = usize> {
+    0..PLAYS.len()
+}
+
+/// Some ten for each play, in each property.
+const CASES: u32 = 1500;
+
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Kept,
+    Twice,
+    Lost,
+    /// It comes behind the next one.
+    Late,
+}
+
+fn fates(kept: u32) -> impl Strategy<Value = Vec<Fate>> {
+    let fate =
+        prop_oneof![kept => Just(Fate::Kept), 1 => Just(Fate::Twice), 2 => Just(Fate::Lost), 1 => Just(Fate::Late)];
+    prop::collection::vec(fate, 1..40)
+}
+
+/// Each data record in as many as there are places in it to cut at.
+fn split(events: &[Event], cuts: &[usize]) -> Vec<Event> {
+    let mut pieces = Vec::new();
+    let mut cuts = cuts.iter().cycle();
+    for event in events {
+        match event {
+            Event::Data(data) if data.bytes.len() > 1 => {
+                let place = 1 + cuts.next().copied().unwrap_or_default() % (data.bytes.len() - 1);
+                let (front, back) = halve(data, place);
+                pieces.push(Event::Data(front));
+                let place = cuts.next().copied().unwrap_or_default();
+                if back.bytes.len() > 1 {
+                    let (front, back) = halve(&back, 1 + place % (back.bytes.len() - 1));
+                    pieces.extend([Event::Data(front), Event::Data(back)]);
+                } else {
+                    pieces.push(Event::Data(back));
+                }
+            }
+            other => pieces.push(other.clone()),
+        }
+    }
+    renumber(&mut pieces);
+    pieces
+}
+
+/// The record of one call as if there had been two.
+fn halve(data: &Data, place: usize) -> (Data, Data) {
+    let (mut front, mut back) = (data.clone(), data.clone());
+    front.bytes.truncate(place);
+    front.len = place as u32;
+    front.unseen = None;
+    back.bytes.drain(..place);
+    back.len -= place as u32;
+    back.offset += place as u64;
+    back.turn_start = false;
+    (front, back)
+}
+
+/// Numbers each thread's records anew, as the kernel half would have.
+fn renumber(events: &mut [Event]) {
+    let mut numbers: HashMap<ThreadId, u32> = HashMap::new();
+    for event in events {
+        let actor = match event {
+            Event::Open(open) => &mut open.actor,
+            Event::Data(data) => &mut data.actor,
+            Event::Fork(fork) => &mut fork.actor,
+            _ => continue,
+        };
+        let number = numbers.entry(actor.thread).or_default();
+        *number += 1;
+        actor.seq = *number;
+    }
+}
+
+/// What arrives of the records, and how many do not. Of bytes whose record finds no room the kernel half goes on to count
+/// how far they came; a connection whose first sight finds none is announced with its next bytes, and has a past by then.
+fn suffer(events: &[Event], fates: &[Fate]) -> (Vec<Event>, u64) {
+    let mut told: Vec<Event> = Vec::new();
+    let mut late: Option<Event> = None;
+    let mut unannounced: HashMap<SockCookie, Open> = HashMap::new();
+    let mut lost = 0;
+    for (place, event) in events.iter().enumerate() {
+        let mut fate = match event {
+            // What user space itself knows, or the kernel half notes until it is told, is not lost on the way.
+            Event::Process(_) | Event::Count(_) => Fate::Kept,
+            _ => fates[place % fates.len()],
+        };
+        if !matches!(event, Event::Data(_)) {
+            // Bytes may overtake bytes, not the end of their connection.
+            told.extend(late.take());
+        }
+        let mut first = None;
+        match event {
+            Event::Open(open) if matches!(fate, Fate::Lost) => {
+                unannounced.insert(open.cookie, open.clone());
+            }
+            Event::Data(data) => match unannounced.remove(&data.cookie) {
+                // Told together with its announcement, or not at all.
+                Some(open) if !open.old => {
+                    fate = Fate::Lost;
+                    unannounced.insert(data.cookie, Open { old: true, ..open });
+                }
+                open => first = open.map(|open| Event::Open(Open { actor: data.actor, time: data.time, ..open })),
+            },
+            Event::Closing { cookie, .. } | Event::Count(Count { cookie, .. }) if unannounced.contains_key(cookie) => {
+                continue;
+            }
+            _ => {}
+        }
+        told.extend(first);
+        match fate {
+            Fate::Lost => {
+                lost += 1;
+                if let Event::Data(data) = event
+                    && !unannounced.contains_key(&data.cookie)
+                {
+                    let Data { cookie, direction, offset, len, time, .. } = *data;
+                    told.push(Event::Count(Count { cookie, direction, end: offset + u64::from(len), time }));
+                }
+            }
+            Fate::Late if late.is_none() && matches!(event, Event::Data(_)) => {
+                late = Some(event.clone());
+                continue;
+            }
+            Fate::Twice => told.extend([event.clone(), event.clone()]),
+            Fate::Kept | Fate::Late => told.push(event.clone()),
+        }
+        told.extend(late.take());
+    }
+    told.extend(late);
+    (told, lost)
+}
+
+/// No fault, or all of them in words.
+fn expect_none(name: &str, faults: &[String]) -> Result<(), TestCaseError> {
+    prop_assert!(faults.is_empty(), "{name}:\n{}", faults.join("\n"));
+    Ok(())
+}
+
+/// What was told of these events, losses of the records among what was lost.
+fn told(recorded: &Recorded, events: &[Event], lost: u64) -> Seen {
+    let mut seen = recorded.tell(events);
+    if let Some(losses) = seen.losses.as_mut().filter(|_| lost > 0) {
+        losses.insert("ring_full".to_owned(), lost);
+    }
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
+
+    #[test]
+    fn any_split_tells_the_same(play in plays(), cuts in prop::collection::vec(any::<usize>(), 1..20)) {
+        let (name, play, recorded, _) = &PLAYS[play];
+        let seen = recorded.tell(&split(&recorded.events, &cuts));
+        expect_none(name, &judge(play, &seen))?;
+    }
+
+    #[test]
+    fn what_is_told_twice_counts_once(play in plays(), twice in prop::collection::vec(any::<bool>(), 1..20)) {
+        let (name, play, recorded, whole) = &PLAYS[play];
+        let fates: Vec<_> = twice.iter().map(|twice| if *twice { Fate::Twice } else { Fate::Kept }).collect();
+        let (events, _) = suffer(&recorded.events, &fates);
+        let mut seen = recorded.tell(&events);
+        let lengths = |events: &[Event]| -> u64 { events.iter().map(length).sum() };
+        let repeated = lengths(&events) - lengths(&recorded.events);
+        // Of protocols that are not read nobody notices.
+        let overlapped = seen.losses.as_mut().and_then(|losses| losses.remove("overlapped_bytes")).unwrap_or_default();
+        prop_assert!(overlapped <= repeated);
+        if play.told.iter().all(|told| told.cause == Cause::Nothing) {
+            expect_none(name, &judge(play, &Seen { losses: None, ..seen.clone() }))?;
+        } else {
+            // A thread's record whose number comes twice may as well be one of which another was lost.
+            expect_none(name, &judge_under_loss(play, &seen, whole))?;
+        }
+        let own: BTreeMap<_, _> = play.losses.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        let more = seen.losses.unwrap_or_default();
+        prop_assert!(own.iter().all(|(name, count)| more.get(name) >= Some(count)), "{name}: {more:?}");
+    }
+
+    #[test]
+    fn what_is_lost_repeated_or_late_is_declared_and_nothing_is_wrong(
+        play in plays().prop_filter("unknowable", |place| !UNKNOWABLE.contains(&PLAYS[*place].0)),
+        cuts in prop::collection::vec(any::<usize>(), 1..20),
+        fates in prop_oneof![fates(4), fates(30), fates(100)],
+    ) {
+        let (name, play, recorded, whole) = &PLAYS[play];
+        for events in [recorded.events.clone(), split(&recorded.events, &cuts)] {
+            let (arrived, lost) = suffer(&events, &fates);
+            let seen = told(recorded, &arrived, lost);
+            expect_none(name, &judge_under_loss(play, &seen, whole))?;
+        }
+    }
+}
+
+fn length(event: &Event) -> u64 {
+    match event {
+        Event::Data(data) => data.len.into(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn the_seeds_are_all_streams_of_all_plays() {
+    let seeds = catalogue::streams();
+    assert!(seeds.len() > catalogue::all().len(), "{}", seeds.len());
+    assert!(seeds.iter().all(|seed| !seed.is_empty()));
+    assert!(seeds.windows(2).all(|pair| pair[0] < pair[1]), "each once");
+}
