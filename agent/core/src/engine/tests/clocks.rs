@@ -69,21 +69,15 @@ fn a_clock_that_leaps_in_the_middle_of_an_exchange_lengthens_it_and_no_more() {
     }
 }
 
-/// The kernel's boot clock never does, within a thread. If it did: a request caused nothing that was called before it was
-/// read, and no span ends before it starts.
+/// The kernel's boot clock never does, within a thread, so a record of an earlier time than its order says came late: whose
+/// answer an answer is that was told before its request is not known, and nothing is told of either.
 #[test]
-fn times_that_run_backwards_give_orphans_and_no_span_that_ends_before_it_starts() {
+fn times_that_run_backwards_give_no_span() {
     let mut world = World::new();
     let request = open(&mut world, A, "/in", "");
     world.set_back(40);
     let call = world.connect(A);
     world.ask(call, A, &get("/out", "")).set_back(30).hear(call, A).set_back(20);
     close(&mut world, request, A);
-    let spans = world.end();
-    assert_eq!(spans.len(), 3);
-    assert!(spans.iter().all(|span| span.start <= span.end), "{spans:#?}");
-    assert_eq!(span(&spans, Kind::Client, "/out").parent, None);
-    let (asked, served) = (span(&spans, Kind::Client, "/in"), span(&spans, Kind::Server, "/in"));
-    assert_eq!(served.parent, Some(asked.span_id));
-    assert!(asked.start <= served.start, "a call begins no later than it is read");
+    assert_eq!(world.end(), []);
 }
