@@ -33,7 +33,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// output = "/var/log/spans.jsonl"
 ///
 /// [limits]
-/// ring_bytes = 8388608
+/// ring_bytes = 4194304
 /// process_budget_bytes = 4194304
 /// ```
 #[derive(Debug, Default, Deserialize)]

@@ -12,11 +12,11 @@ pub use file::File;
 pub use patterns::{Executables, Paths};
 pub use settings::{ExporterKind, LogFormat, LogLevel, Settings};
 
-/// Bytes of one data ring, by default: 8 MiB in each of four rings hold half a second of 50,000 requests a second.
-pub const RING_BYTES: u32 = 8 << 20;
+/// Bytes of one data ring, by default: 4 MiB in each of four rings hold a quarter of a second of 50,000 requests a second.
+pub const RING_BYTES: u32 = 4 << 20;
 
 /// Bytes a process may put into the rings in 100 ms before its new turns are shed while a ring is half full, by
-/// default: an eighth of all rings, so that eight such processes fill them and one cannot.
+/// default: a quarter of four rings, so that four such processes fill them and one cannot.
 pub const PROCESS_BUDGET_BYTES: u32 = 4 << 20;
 
 /// Everything the agent is told, valid.
