@@ -23,7 +23,7 @@ fn a_million_short_connections_are_all_accounted_for() -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(600);
     /// Exchanges that may still cause something 64, records 64 and their rings, 65,536 connections, threads and traces, and
     /// what the program is.
-    const MEMORY_MIB_MAX: u64 = 320;
+    const MEMORY_MIB_MAX: u64 = 256;
     /// It fills up, and then it stays where it is.
     const CREEP_MIB_MAX: u64 = 24;
     let test = "a_million_short_connections_are_all_accounted_for";
@@ -58,8 +58,10 @@ fn a_million_short_connections_are_all_accounted_for() -> Result<()> {
     println!("{:?} {:?}", stopped.counts, stopped.losses);
 
     let told = stopped.counts["spans"] + stopped.counts["sampled_out"];
-    let shed = stopped.lost_by("shed");
-    assert!(told + shed >= 2 * CONNECTIONS, "{told} spans, {shed} shed: some were lost without being counted");
+    // A record that found no room, on a machine that is busy with other things, costs a span at most.
+    let (shed, lost) = (stopped.lost_by("shed"), stopped.lost_by("ring_full"));
+    let counted = told + shed + lost;
+    assert!(counted >= 2 * CONNECTIONS, "{told} spans, {shed} shed, {lost} records lost: more are missing");
     assert!(told <= 2 * CONNECTIONS, "{told} spans of {CONNECTIONS} connections");
     let most = memory.iter().max().copied().unwrap_or_default();
     assert!(most <= MEMORY_MIB_MAX, "{most} MiB");

@@ -15,6 +15,8 @@ pub(crate) use tally::Tally;
 const TESTS: &str = "tracemend-tests";
 /// Its targets that load BPF programs: each alone on the machine, one test after the other.
 const KERNEL_TARGETS: &[&str] = &["kernel", "e2e"];
+/// Tests of the latter that break the agent, and take as long as all others: a part of their own.
+const BREAKING: (&str, &str) = ("e2e", "breaking::");
 /// The one that needs a Jaeger besides.
 const JAEGER_TARGET: &str = "jaeger";
 
@@ -111,10 +113,20 @@ impl Run<'_> {
         let tree = self.tree;
         for target in tree.test_targets().iter().filter(|name| KERNEL_TARGETS.contains(&name.as_str())) {
             let mut command = alone(tree, target);
-            match permission::missing()? {
-                None => self.part(target, || runner::run(target, &mut command, PART_MAX))?,
-                Some(reason) => self.skip(&[target], &mut command, &reason)?,
+            if let Some(reason) = permission::missing()? {
+                self.skip(&[target], &mut command, &reason)?;
+                continue;
             }
+            let (breaks, tests) = BREAKING;
+            if target != breaks {
+                self.part(target, || runner::run(target, &mut command, PART_MAX))?;
+                continue;
+            }
+            command.args(["--skip", tests]);
+            self.part(target, || runner::run(target, &mut command, PART_MAX))?;
+            let mut breaking = alone(tree, target);
+            breaking.arg(tests);
+            self.part("breaking", || runner::run("breaking", &mut breaking, PART_MAX))?;
         }
         match permission::missing()? {
             None => self.part("demo", || demo(&["demo"])),
