@@ -13,6 +13,7 @@ mod late;
 mod lifecycle;
 mod namespaces;
 mod obstacles;
+mod patterns;
 mod plays;
 mod settings;
 mod syscalls;

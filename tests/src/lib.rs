@@ -2,7 +2,9 @@
 //!
 //! A test opens a [`scene`], starts real programs in it ([`workload`], [`process`]), an agent beside them ([`agent`]), talks
 //! to the programs ([`load`], [`dialogue`]), and judges what the agent wrote ([`otlp`]) by what really happened ([`truth`],
-//! [`score`]). Where every byte and every call matters, the whole is a [`play`]. The agent never sees the truth: it travels in a header and in files that nothing in the agent looks at.
+//! [`score`]). Where every byte and every call matters, the whole is a [`play`]. [`patterns`] are programs that hand work
+//! over in all the ways there are, and [`audit`] doubts their score. The agent never sees the truth: it travels in a header
+//! and in files that nothing in the agent looks at.
 //!
 //! `cargo xtask test` runs everything. By hand, with an agent that is built:
 //! ```text
@@ -15,6 +17,7 @@
 
 pub mod actor;
 pub mod agent;
+pub mod audit;
 pub mod bpf;
 pub mod clock;
 pub mod collector;
@@ -23,6 +26,7 @@ pub mod jaeger;
 pub mod load;
 pub mod netns;
 pub mod otlp;
+pub mod patterns;
 pub mod permission;
 pub mod play;
 pub mod process;

@@ -130,6 +130,13 @@ impl Span {
         }
     }
 
+    /// Which span it is, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Self { kind, span_id, .. } = self;
+        format!("{kind:?} span {span_id} {} {} <- {}", self.path(), self.local(), self.peer())
+    }
+
     /// What every span has: how its link is known and how well, both ends, and whose it is.
     fn keeps_promises(&self) -> Result<()> {
         let (evidence, confidence) = (self.text("tracemend.link.evidence"), self.text("tracemend.link.confidence"));

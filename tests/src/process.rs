@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -22,6 +23,14 @@ const LINES_MAX: usize = 2_000;
 const GRACE: Duration = Duration::from_secs(2);
 /// A program is given this long to listen.
 const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// What programs printed is of no interest.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on programs end without a word: for where no harness captures it.
+pub fn quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
 
 /// A running program with everything it prints.
 #[derive(Debug)]
@@ -242,7 +251,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Captured by the harness, so seen only where a test failed.
-        println!("--- {} (pid {}) printed:\n{}", self.name, self.pid(), self.lines().join("\n"));
+        if !QUIET.load(Ordering::Relaxed) {
+            println!("--- {} (pid {}) printed:\n{}", self.name, self.pid(), self.lines().join("\n"));
+        }
         drop(self.input.take());
         let Ok(id) = self.id() else { return };
         // Left unreaped until its group is gone: so long its id cannot have become another program's.

@@ -18,6 +18,7 @@ static STAGE: Mutex<()> = Mutex::new(());
 #[derive(Debug)]
 pub struct Scene {
     directory: TempDir,
+    variables: Vec<(String, String)>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -59,7 +60,19 @@ impl Scene {
         // A test that failed poisons the turn and leaves nothing else behind.
         let turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::Builder::new().prefix("tracemend-").tempdir()?;
-        Ok(Some(Self { directory, _turn: turn }))
+        Ok(Some(Self { directory, variables: Vec::new(), _turn: turn }))
+    }
+
+    /// Every workload that is started from now on gets this environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl Display) -> Self {
+        self.variables.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The environment variables that workloads get.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A path in the scene's directory.

@@ -1,9 +1,10 @@
-//! One kept-alive HTTP/1.1 connection, driven one request at a time by a client that knows the truth.
+//! One kept-alive HTTP/1.1 connection, driven one request at a time by a client that knows the truth. Where the server
+//! closes after an answer, and says so, the next request takes a new one.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::clock;
 use crate::target::{Stream, Target};
@@ -56,6 +57,7 @@ pub struct Sent {
 pub struct Session {
     target: Target,
     stream: Stream,
+    over: bool,
 }
 
 impl Session {
@@ -64,7 +66,7 @@ impl Session {
     /// # Errors
     /// Nobody listens there.
     pub fn connect(target: &Target) -> Result<Self> {
-        Ok(Self { target: target.clone(), stream: target.connect()? })
+        Ok(Self { target: target.clone(), stream: target.connect()?, over: false })
     }
 
     /// Sends one GET with the truth's id, and reads the answer whole.
@@ -72,23 +74,84 @@ impl Session {
     /// # Errors
     /// The connection fails, or the answer is none with a length.
     pub fn get(&mut self, path: &str, id: &str, context: Option<WireContext>) -> Result<Sent> {
+        self.exchange(path, id, context, |stream| {
+            let (head, body) = read_whole(stream)?;
+            Ok((head.status, body.len(), head.closes))
+        })
+    }
+
+    /// Sends one GET with the truth's id, reads the answer's head and the beginning of its body, and leaves.
+    ///
+    /// # Errors
+    /// The connection fails, or the answer is none.
+    pub fn get_and_leave(&mut self, path: &str, id: &str) -> Result<Sent> {
+        let sent = self.exchange(path, id, None, |stream| {
+            let (status, body_bytes) = read_beginning(stream)?;
+            Ok((status, body_bytes, true))
+        })?;
+        // Now, and not when the next one takes another connection.
+        self.stream.shutdown()?;
+        Ok(sent)
+    }
+
+    /// Sends GETs with the truth's ids in one write, and reads their answers.
+    ///
+    /// # Errors
+    /// The connection fails, or an answer is none with a length.
+    pub fn pipeline(&mut self, path: &str, ids: &[String]) -> Result<Vec<Sent>> {
+        let heads: String = ids.iter().map(|id| self.head(path, id, None)).collect();
+        let (local, peer) = self.stream.ends()?;
+        let from_ns = clock::now_ns();
+        self.stream.write_all(heads.as_bytes())?;
+        let mut rest = Vec::new();
+        let mut sent = Vec::new();
+        for id in ids {
+            let (head, body) = read_next(&mut self.stream, &mut rest).with_context(|| format!("the answer to {id}"))?;
+            let sighting = Sighting {
+                event: Event::Out,
+                id: id.clone(),
+                pid: std::process::id(),
+                local: local.clone(),
+                peer: peer.clone(),
+                from_ns,
+                to_ns: clock::now_ns(),
+            };
+            sent.push(Sent { sighting, context: None, status: head.status, body_bytes: body.len() });
+        }
+        ensure!(rest.is_empty(), "{} bytes behind the answers", rest.len());
+        Ok(sent)
+    }
+
+    fn head(&self, path: &str, id: &str, context: Option<&WireContext>) -> String {
         let host = match &self.target {
             Target::Tcp(address) => address.to_string(),
             Target::Unix(_) => "localhost".to_owned(),
         };
-        let mut head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nx-truth: {id}\r\n");
-        if let Some(context) = &context {
-            head += &format!("traceparent: {}\r\n", context.traceparent());
+        let context = context.map(|context| format!("traceparent: {}\r\n", context.traceparent())).unwrap_or_default();
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nx-truth: {id}\r\n{context}\r\n")
+    }
+
+    /// `read` gives the status, the bytes of the body, and whether the connection is over.
+    fn exchange(
+        &mut self,
+        path: &str,
+        id: &str,
+        context: Option<WireContext>,
+        read: impl FnOnce(&mut Stream) -> Result<(u16, usize, bool)>,
+    ) -> Result<Sent> {
+        let head = self.head(path, id, context.as_ref());
+        if self.over {
+            self.stream = self.target.connect()?;
         }
-        head += "\r\n";
         let (local, peer) = self.stream.ends()?;
         let from_ns = clock::now_ns();
         self.stream.write_all(head.as_bytes())?;
-        let (status, body) = read_answer(&mut self.stream).with_context(|| format!("the answer to {id}"))?;
+        let (status, body_bytes, over) = read(&mut self.stream).with_context(|| format!("the answer to {id}"))?;
+        self.over = over;
         let to_ns = clock::now_ns();
         let pid = std::process::id();
         let sighting = Sighting { event: Event::Out, id: id.to_owned(), pid, local, peer, from_ns, to_ns };
-        Ok(Sent { sighting, context, status, body_bytes: body.len() })
+        Ok(Sent { sighting, context, status, body_bytes })
     }
 }
 
@@ -97,19 +160,58 @@ impl Session {
 /// # Errors
 /// The connection fails or ends early, or the answer is malformed, has no length or is too long.
 pub fn read_answer(stream: &mut impl Read) -> Result<(u16, Vec<u8>)> {
+    read_whole(stream).map(|(head, body)| (head.status, body))
+}
+
+/// What the head of an answer says.
+struct Head {
+    status: u16,
+    /// Its own length.
+    bytes: usize,
+    body_bytes: usize,
+    /// The connection ends behind the answer.
+    closes: bool,
+}
+
+fn read_whole(stream: &mut impl Read) -> Result<(Head, Vec<u8>)> {
     let mut bytes = Vec::new();
+    let answer = read_next(stream, &mut bytes)?;
+    ensure!(bytes.is_empty(), "{} bytes behind the answer", bytes.len());
+    Ok(answer)
+}
+
+/// Reads an answer that begins with `bytes`, and leaves there what came behind it.
+fn read_next(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<(Head, Vec<u8>)> {
     let mut chunk = [0; 65_536];
-    let (status, head_bytes, length) = loop {
-        if let Some(head) = parse_head(&bytes)? {
+    let head = loop {
+        if let Some(head) = parse_head(bytes)? {
             break head;
         }
-        extend(stream, &mut bytes, &mut chunk)?;
+        extend(stream, bytes, &mut chunk)?;
     };
-    while bytes.len() < head_bytes + length {
-        extend(stream, &mut bytes, &mut chunk)?;
+    let whole = head.bytes + head.body_bytes;
+    while bytes.len() < whole {
+        extend(stream, bytes, &mut chunk)?;
     }
-    ensure!(bytes.len() == head_bytes + length, "{} bytes behind the answer", bytes.len() - head_bytes - length);
-    Ok((status, bytes.split_off(head_bytes)))
+    let body = bytes[head.bytes..whole].to_vec();
+    bytes.drain(..whole);
+    Ok((head, body))
+}
+
+/// Status, and so many bytes of the body as came with the first of them.
+fn read_beginning(stream: &mut impl Read) -> Result<(u16, usize)> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 65_536];
+    loop {
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut answer = httparse::Response::new(&mut fields);
+        match (answer.parse(&bytes)?, answer.code) {
+            (httparse::Status::Complete(head), Some(status)) if head < bytes.len() => {
+                return Ok((status, bytes.len() - head));
+            }
+            _ => extend(stream, &mut bytes, &mut chunk)?,
+        }
+    }
 }
 
 fn extend(stream: &mut impl Read, bytes: &mut Vec<u8>, chunk: &mut [u8]) -> Result<()> {
@@ -120,20 +222,22 @@ fn extend(stream: &mut impl Read, bytes: &mut Vec<u8>, chunk: &mut [u8]) -> Resu
     Ok(())
 }
 
-/// Status, length of the head, length of the body; none if the head is not whole yet.
-fn parse_head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
+/// None if the head is not whole yet.
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut answer = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(head_bytes) = answer.parse(bytes)? else {
         return Ok(None);
     };
     let status = answer.code.context("a status")?;
-    for field in &*answer.headers {
-        if field.name.eq_ignore_ascii_case("content-length") {
-            return Ok(Some((status, head_bytes, std::str::from_utf8(field.value)?.parse()?)));
-        }
-    }
-    bail!("an answer of status {status} without a length")
+    let field = |name: &str| answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+    let length = field("content-length").with_context(|| format!("an answer of status {status} without a length"))?;
+    Ok(Some(Head {
+        status,
+        bytes: head_bytes,
+        body_bytes: std::str::from_utf8(length.value)?.parse()?,
+        closes: field("connection").is_some_and(|field| field.value.eq_ignore_ascii_case(b"close")),
+    }))
 }
 
 #[cfg(test)]

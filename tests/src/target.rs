@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -110,6 +110,17 @@ impl Stream {
                 };
                 Ok((path(stream.local_addr()?), path(stream.peer_addr()?)))
             }
+        }
+    }
+
+    /// Ends both directions.
+    ///
+    /// # Errors
+    /// The stream is not connected any more.
+    pub fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Self::Unix(stream) => stream.shutdown(Shutdown::Both),
         }
     }
 

@@ -22,7 +22,7 @@ pub enum Event {
 pub struct Sighting {
     /// Which end.
     pub event: Event,
-    /// The exchange. The id of what caused it is this one without its last `.part`; the driver's have none.
+    /// The exchange; what caused it is named in it, see [`causes`].
     pub id: String,
     /// The process, as it names itself (in a pid namespace that is not the host's number).
     pub pid: u32,
@@ -50,6 +50,19 @@ pub fn cause(id: &str) -> Option<&str> {
     id.rsplit_once('.').map(|(cause, _)| cause)
 }
 
+/// Stands where ids of causes would, if nothing caused the exchange: a timer's call, say.
+pub const NOTHING: &str = "-";
+
+/// The ids of the exchanges that caused the one with this id; none at all for what the driver sent.
+///
+/// An id is `CAUSE.PART`, `CAUSE+CAUSE+CAUSE.PART` for a call made for several requests at once, and `-.PART` for one made
+/// for none. The driver's have no `.`.
+#[must_use]
+pub fn causes(id: &str) -> Option<Vec<&str>> {
+    let causes = cause(id)?;
+    Some(if causes == NOTHING { Vec::new() } else { causes.split('+').collect() })
+}
+
 /// Reads a log that the workloads wrote; none was written if nothing was sighted.
 ///
 /// # Errors
@@ -59,4 +72,18 @@ pub fn read_log(path: &Path) -> Result<Vec<Sighting>> {
         return Ok(Vec::new());
     };
     content.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_name_one_cause_several_or_none() {
+        assert_eq!(causes("r1"), None);
+        assert_eq!(causes("r1.1"), Some(vec!["r1"]));
+        assert_eq!(causes("r1.2.1"), Some(vec!["r1.2"]));
+        assert_eq!(causes("r1.2+r3.1.7"), Some(vec!["r1.2", "r3.1"]));
+        assert_eq!(causes("-.7"), Some(vec![]));
+    }
 }

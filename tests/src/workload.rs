@@ -16,8 +16,21 @@ pub const PYTHON: &str = "/usr/bin/python3";
 /// A Python program of `workloads/python` with its arguments, telling the scene's truth.
 #[must_use]
 pub fn python(scene: &Scene, script: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(PYTHON);
+    python_of(scene, Path::new(PYTHON), script, arguments)
+}
+
+/// The same under another interpreter.
+#[must_use]
+pub fn python_of(scene: &Scene, interpreter: &Path, script: &str, arguments: &[&str]) -> Command {
+    let mut command = program(scene, interpreter);
     command.arg(directory("python").join(script)).args(arguments);
+    command
+}
+
+/// A program with what the scene gives its workloads.
+#[must_use]
+pub fn program(scene: &Scene, program: &Path) -> Command {
+    let mut command = Command::new(program);
     surroundings(&mut command, scene);
     command
 }
@@ -87,18 +100,24 @@ pub fn gunicorn_calling(
     workers: usize,
     forward: Forward,
 ) -> Result<Process> {
-    let mut command = Command::new(PYTHON);
+    let mut command = program(scene, Path::new(PYTHON));
+    command.arg("/usr/bin/gunicorn").args(["--worker-class", "sync"]).env("BACKEND_PATH", path);
+    gunicorn_of(with(&mut command, forward), target, backend, workers)
+}
+
+/// A gunicorn that is told all but what it serves, and where.
+///
+/// # Errors
+/// It does not start.
+pub fn gunicorn_of(command: &mut Command, target: &Target, backend: &Target, workers: usize) -> Result<Process> {
     command
-        .arg("/usr/bin/gunicorn")
-        .args(["--worker-class", "sync", "--log-level", "warning", "--backlog", "1024"])
+        .args(["--log-level", "warning", "--backlog", "1024"])
         .args(["--workers", &workers.to_string(), "--bind", &target.to_string()])
         .arg("--chdir")
         .arg(directory("python"))
         .arg("app:app")
-        .env("BACKEND", backend.to_string())
-        .env("BACKEND_PATH", path);
-    surroundings(&mut command, scene);
-    Process::serving("gunicorn", with(&mut command, forward), target)?.forked(workers + 1)
+        .env("BACKEND", backend.to_string());
+    Process::serving("gunicorn", command, target)?.forked(workers + 1)
 }
 
 /// Whether nginx keeps connections to its upstream.
@@ -146,6 +165,7 @@ fn surroundings(command: &mut Command, scene: &Scene) {
     command.env("TRUTH_LOG", scene.truth_log());
     // The scene's directory takes what Python compiles, not the source tree.
     command.env("PYTHONPYCACHEPREFIX", scene.path("pycache"));
+    command.envs(scene.variables());
 }
 
 fn with(command: &mut Command, forward: Forward) -> &mut Command {

@@ -15,6 +15,7 @@ mod manifests;
 mod permission;
 mod ports;
 mod release;
+mod score;
 mod scratch;
 mod setup;
 mod shell;
@@ -53,6 +54,8 @@ enum Command {
     Bench(bench::Args),
     /// Write down anew what replays of the recordings in tests/golden tell: review the diff
     Bless(bless::Args),
+    /// Measure how many calls of every pattern of handing work over are linked right, not at all, or wrong
+    Score(score::Args),
     /// Formatting, lints on the host and on the BPF target, and the rules of the house
     Check,
     /// The rules of the house alone
@@ -82,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fuzz(args) => fuzz::command(&tree, &args),
         Command::Bench(args) => bench::command(&tree, &args),
         Command::Bless(args) => bless::command(&tree, &args),
+        Command::Score(args) => score::command(&tree, &args),
         Command::Check => check::command(&tree),
         Command::Tidy => check::tidy_command(&tree),
         Command::Manifests(args) => manifests::command(&tree, &args),

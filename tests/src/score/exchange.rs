@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 
-use crate::truth::{Event, Sighting};
+use crate::truth::{self, Event, Sighting};
 
 /// One exchange in truth.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
     pub(super) id: String,
-    pub(super) cause: Option<String>,
+    /// What caused it; none at all if the driver sent it.
+    pub(super) causes: Option<Vec<String>>,
     /// The calling end, by its own word, else by the other end's.
     pub(super) client: End,
     /// The serving end, by its own word, else by the other end's.
@@ -40,12 +41,17 @@ pub(super) fn gather(sightings: &[Sighting]) -> Result<Vec<Exchange>> {
         let some = out.or(read)?;
         Some(Exchange {
             id: id.to_owned(),
-            cause: some.cause().map(ToOwned::to_owned),
+            causes: truth::causes(&some.id).map(|causes| causes.into_iter().map(ToOwned::to_owned).collect()),
             client: out.map_or_else(|| mirror(some), own),
             server: read.map_or_else(|| mirror(some), own),
         })
     });
     Ok(exchanges.collect())
+}
+
+/// The place of the exchange with this id among those gathered.
+pub(super) fn place(exchanges: &[Exchange], id: &str) -> Option<usize> {
+    exchanges.binary_search_by(|other| other.id.as_str().cmp(id)).ok()
 }
 
 fn own(sighting: &Sighting) -> End {

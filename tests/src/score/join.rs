@@ -1,6 +1,6 @@
 //! Which span describes which end of which exchange.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::exchange::{End, Exchange};
 use crate::clock::TOLERANCE_NS;
@@ -52,9 +52,15 @@ fn connection(kind: Kind, pid: Option<u32>, local: &str, peer: &str) -> Connecti
     }
 }
 
-/// Exchanges on a connection follow one another: each is described by the span nearest to it, and of several exchanges
+/// Exchanges on a connection follow one another, unless they were pipelined: each is described by the span nearest to it, and of several exchanges
 /// with the same nearest span only the nearest one is. Gives the spans that are left.
 fn pair<'a>(ends: &[(usize, &End)], spans: Vec<&'a Span>, side: &mut [Option<&'a Span>]) -> Vec<&'a Span> {
+    let begun: HashSet<_> = ends.iter().map(|(_, end)| end.from_ns).collect();
+    let pipelined = begun.len() < ends.len();
+    if pipelined && spans.len() == ends.len() {
+        return zip(ends, spans, side);
+    }
+    let distance = if pipelined { distance_of_pipelined } else { distance };
     let mut claims = vec![None::<((u64, u64), usize)>; spans.len()];
     for (place, end) in ends {
         let nearest = (0..spans.len()).min_by_key(|index| distance(end, spans[*index]));
@@ -74,12 +80,35 @@ fn pair<'a>(ends: &[(usize, &End)], spans: Vec<&'a Span>, side: &mut [Option<&'a
     left
 }
 
-/// How far the middle of the exchange is outside of the span; among spans that cover it, how long after their start.
-/// (A span's end may be seen a little late, when the next exchange has begun already: its start is the better witness.)
+/// How long the exchange was over before the span began, or began after it ended; among spans that it overlaps, how far
+/// its middle is from their start. (A span's end may be seen a little late, when the next exchange has begun already: its
+/// start is the better witness, and always within the exchange.)
 fn distance(end: &End, span: &Span) -> (u64, u64) {
     let middle = end.from_ns + (end.to_ns - end.from_ns) / 2;
-    let outside = span.start_ns.saturating_sub(middle).max(middle.saturating_sub(span.end_ns));
+    let outside = span.start_ns.saturating_sub(end.to_ns).max(end.from_ns.saturating_sub(span.end_ns));
     (outside, middle.abs_diff(span.start_ns))
+}
+
+/// Answers come in the order of requests (RFC 9112, section 9.3.2): if there are as many spans as exchanges, that says which
+/// is which, however close together they end. Gives the spans that are too far away.
+fn zip<'a>(ends: &[(usize, &End)], spans: Vec<&'a Span>, side: &mut [Option<&'a Span>]) -> Vec<&'a Span> {
+    let (mut ends, mut spans) = (ends.to_vec(), spans);
+    ends.sort_by_key(|(_, end)| end.to_ns);
+    spans.sort_by_key(|span| span.end_ns);
+    let mut left = Vec::new();
+    for ((place, end), span) in ends.into_iter().zip(spans) {
+        if distance_of_pipelined(end, span).0 <= TOLERANCE_NS {
+            side[place] = Some(span);
+        } else {
+            left.push(span);
+        }
+    }
+    left
+}
+
+/// Pipelined requests begin at once, but are answered one after the other.
+fn distance_of_pipelined(end: &End, span: &Span) -> (u64, u64) {
+    (distance(end, span).0, end.to_ns.abs_diff(span.end_ns))
 }
 
 /// A call over a unix socket that its caller told nothing of (nginx) can be told from its caller's other ones only

@@ -2,8 +2,10 @@
 //!
 //! Spans and truth meet by connection and time, never by an id on a span, so that an agent that took a request for
 //! another one cannot hide it. Two edges are judged: a server span's parent is the client span of the same exchange, and a
-//! client span's parent is the server span of what caused the call.
+//! client span's parent is the server span of what caused the call. [`Truth::judge`] asks whether all is right;
+//! [`Truth::edges`] tells of each call what became of it, for calls with any number of causes.
 
+mod edges;
 mod exchange;
 mod join;
 #[cfg(test)]
@@ -17,6 +19,7 @@ use anyhow::{Result, ensure};
 use crate::otlp::Span;
 use crate::session::{Sent, WireContext};
 use crate::truth::Sighting;
+pub use edges::{Edge, Edges, Fate as EdgeFate, Wrong};
 use exchange::Exchange;
 
 /// What is known about the traffic.
@@ -69,10 +72,7 @@ impl Truth {
         for (place, exchange) in exchanges.iter().enumerate() {
             self.judge_exchange(place, exchange, &exchanges, &joined, &mut score);
         }
-        let extra = joined.extra.iter();
-        score
-            .extra
-            .extend(extra.map(|span| format!("{:?} {} {} <- {}", span.kind, span.path(), span.local(), span.peer())));
+        score.extra.extend(joined.extra.iter().map(|span| span.describe()));
         Ok(score)
     }
 
@@ -85,7 +85,7 @@ impl Truth {
         score: &mut Score,
     ) {
         let (client, server) = (joined.clients[place], joined.servers[place]);
-        let client_traced = exchange.cause.is_some() || self.driver_traced;
+        let client_traced = exchange.causes.is_some() || self.driver_traced;
         if server.is_none() {
             score.missing.push(format!("server span of {}", exchange.id));
         }
@@ -104,16 +104,16 @@ impl Truth {
         let Some(client) = client.filter(|_| client_traced) else {
             return;
         };
-        let cause = match &exchange.cause {
+        let cause = match exchange.causes.as_deref() {
             None => wire,
-            Some(cause) => {
-                // Gathered in the order of ids.
-                let place = all.binary_search_by(|other| other.id.cmp(cause));
-                let Some(cause) = place.ok().and_then(|place| joined.servers[place]) else {
+            Some([cause]) => {
+                let Some(cause) = exchange::place(all, cause).and_then(|place| joined.servers[place]) else {
                     return;
                 };
                 Some(ids(cause))
             }
+            // Nothing, or nothing alone.
+            Some(_) => None,
         };
         let fate = score.causes.judge(client, cause, &exchange.id, &mut score.wrong);
         score.evidence.entry(client.evidence()).or_default().count(fate);

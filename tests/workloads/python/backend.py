@@ -1,14 +1,20 @@
-"""The end of a chain: `backend.py TARGET` answers everything; `/big/BYTES` with a body of that size, a POST with its length."""
+"""The end of a chain: `backend.py TARGET` answers everything; `/big/BYTES` with a body of that size, a POST with its length.
+A GET takes a service time (times.py), of /slow half a second more."""
 
 import sys
+import time
 
 import serving
+import times
 import truth
 
 
 class Backend(serving.Handler):
     def do_GET(self):
         truth.seen_in(self.headers.get("x-truth"), self.connection)
+        times.serve()
+        if self.path == "/slow":
+            time.sleep(0.5)
         if self.path.startswith("/big/"):
             self.answer(b"b" * int(self.path.rsplit("/", 1)[1].split("?")[0]))
         else:

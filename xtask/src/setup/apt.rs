@@ -25,6 +25,8 @@ pub(super) const PACKAGES: &[Package] = &[
     Package { name: "nginx", why: "first hop of the demo and of end-to-end tests" },
     Package { name: "python3", why: "the demo's and the tests' servers" },
     Package { name: "gunicorn", why: "runs them, one request at a time per worker" },
+    Package { name: "python3-venv", why: "score: servers of packages that Debian does not have, or has of old" },
+    Package { name: "redis-server", why: "score: what Celery hands work over by" },
     Package { name: "iproute2", why: "tests: network namespaces" },
     Package { name: "iptables", why: "tests: address translation between them" },
 ];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::{check, fuzz, interrupt, jaeger, manifests, permission, release, setup, shell, tree::Tree};
+use crate::{check, fuzz, interrupt, jaeger, manifests, permission, release, score, setup, shell, tree::Tree};
 pub(crate) use tally::Tally;
 
 /// The package with the tests of the whole agent.
@@ -45,7 +45,9 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
     run.workspace()?;
     run.part("fuzz", || fuzz::short_runs(tree))?;
     run.manifests()?;
+    run.part("what patterns need", || score::prepare(tree).map(|()| Tally::default()))?;
     run.kernel()?;
+    run.score()?;
     run.jaeger()?;
     Ok(run.close())
 }
@@ -93,7 +95,7 @@ impl Run<'_> {
         all.args(["--workspace", "--exclude", TESTS, "--", "--include-ignored"]);
         self.part("tests of the workspace", || runner::run("tests of the workspace", &mut all, PART_MAX))?;
         let mut own = cargo_test(tree);
-        own.args(["--package", TESTS, "--lib", "--bin", "sink"]);
+        own.args(["--package", TESTS, "--lib", "--bins"]);
         for target in tree.test_targets().iter().filter(|name| !needs_kernel(name)) {
             own.args(["--test", target]);
         }
@@ -132,6 +134,15 @@ impl Run<'_> {
             None => self.part("demo", || demo(&["demo"])),
             Some(reason) => self.skip_one("demo", &reason),
         }
+    }
+
+    /// Every pattern of handing work over, quickly; a pattern is counted like a test.
+    fn score(&mut self) -> Result<()> {
+        let tree = self.tree;
+        if let Some(reason) = permission::missing()? {
+            return self.skip_one("score", &reason);
+        }
+        self.part("score", || runner::run("score", &mut score::quick(tree), PART_MAX))
     }
 
     fn jaeger(&mut self) -> Result<()> {

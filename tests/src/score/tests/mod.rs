@@ -1,5 +1,7 @@
 //! The scorer on spans made by hand from the truth.
 
+mod edges;
+
 use std::sync::Arc;
 
 use super::*;
@@ -167,6 +169,15 @@ fn spans_that_end_late_still_find_their_exchange() {
     judge(&all, 50).all_right().expect("all right");
 }
 
+/// A caller that was kept waiting between its word and its deed.
+#[test]
+fn spans_at_the_end_of_a_long_exchange_find_it() {
+    let mut told = truth(1);
+    let call = told.iter_mut().find(|one| one.event == Event::Out && one.id == "r0.1").expect("a call");
+    call.from_ns -= 900_000_000;
+    Truth::new(told).judge(&spans(1)).expect("a score").all_right().expect("all right");
+}
+
 #[test]
 fn shuffled_truth_scores_at_chance() {
     const COUNT: usize = 200;
@@ -232,4 +243,25 @@ fn calls_over_a_unix_socket_are_judged_through_their_server() {
     (all[3].trace_id, all[6].trace_id) = (second, first);
     let score = Truth::new(sightings).judge(&all).expect("a score");
     assert_eq!((score.causes.wrong, score.missing.len()), (2, 0), "{score}");
+}
+
+/// Sent in one write and read in one, answered one after the other.
+#[test]
+fn pipelined_requests_are_told_apart_by_their_answers() {
+    let mut told = truth(4);
+    let mut all = spans(4);
+    for one in told.iter_mut().filter(|one| !one.id.contains('.')) {
+        one.from_ns = 1_000_000_000;
+    }
+    // A server's own word would be of the time when it got to the request.
+    told.retain(|one| one.event == Event::Out || one.id.contains('.'));
+    for span in all.iter_mut().filter(|span| span.local() == "s:1") {
+        span.start_ns = 1_000_050_000;
+    }
+    Truth::new(told.clone()).judge(&all).expect("a score").all_right().expect("all right");
+    let gone = all.iter().position(|span| span.local() == "s:1").expect("a root");
+    all.remove(gone);
+    let score = Truth::new(told).judge(&all).expect("a score");
+    score.none_wrong().expect("the rest is as it was");
+    assert_eq!(score.missing.len(), 1);
 }

@@ -1,4 +1,8 @@
-//! A closed loop over kept-alive connections, bounded in requests and in time.
+//! Load over kept-alive connections, bounded in requests and in time: a closed loop, in which each connection asks again
+//! when it was answered, or an open one, in which requests come when they come.
+
+mod concurrency;
+mod plan;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,6 +13,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::session::{Sent, Session, WireContext};
 use crate::target::Target;
+use plan::Plan;
+
+pub use concurrency::Concurrency;
 
 /// What is to be driven.
 #[derive(Clone, Debug)]
@@ -25,8 +32,17 @@ pub struct Load {
     pub requests: usize,
     /// Each request carries a `traceparent` of its own.
     pub contexts: bool,
-    /// Pause of each connection after an answer.
+    /// Each answer is left at its beginning.
+    pub leave: bool,
+    /// So many requests are sent at once over each connection.
+    pub pipelined: usize,
+    /// Pause of each connection after an answer; with a seed, the longest one.
     pub pause: Duration,
+    /// Open loop: so many requests a second on average, with the pauses of independent people between them (a Poisson
+    /// process). One that finds no connection free waits for it.
+    pub per_second: Option<f64>,
+    /// With a seed, ids all have one length and say nothing about the order, and times are random.
+    pub seed: Option<u64>,
     /// No request is begun after this.
     pub limit: Duration,
 }
@@ -42,7 +58,11 @@ impl Load {
             connections: 1,
             requests,
             contexts: false,
+            leave: false,
+            pipelined: 1,
             pause: Duration::ZERO,
+            per_second: None,
+            seed: None,
             limit: Duration::from_secs(120),
         }
     }
@@ -53,7 +73,7 @@ impl Load {
         Self::new(target, ids, usize::MAX)
     }
 
-    /// Drives it; gives what was sent, in the order of ids.
+    /// Drives it; gives what was sent, in the order of sending.
     ///
     /// # Errors
     /// A connection failed, an answer was not 200, or the time was up.
@@ -64,33 +84,54 @@ impl Load {
     /// Begins to drive it.
     #[must_use]
     pub fn begin(&self) -> Running {
+        let plan = Arc::new(Plan::new(self));
         let (next, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let start = Instant::now();
         let drivers = (0..self.connections)
-            .map(|_| {
-                let (load, next, over) = (self.clone(), Arc::clone(&next), Arc::clone(&over));
-                thread::spawn(move || load.connection(&next, &over))
+            .map(|connection| {
+                let (load, plan, next, over) = (self.clone(), Arc::clone(&plan), Arc::clone(&next), Arc::clone(&over));
+                thread::spawn(move || load.connection(connection, &plan, start, &next, &over))
             })
             .collect();
         Running { target: self.target.clone(), drivers, over, next }
     }
 
-    fn connection(&self, next: &AtomicUsize, over: &AtomicBool) -> Result<Driven> {
-        let start = Instant::now();
+    fn connection(
+        &self,
+        number: usize,
+        plan: &Plan,
+        start: Instant,
+        next: &AtomicUsize,
+        over: &AtomicBool,
+    ) -> Result<Driven> {
+        let mut random = self.seed.map(|seed| fastrand::Rng::with_seed(seed ^ ((number as u64) << 32)));
         let mut session = Session::connect(&self.target)?;
         let mut sent = Vec::new();
         while !over.load(Ordering::Relaxed) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.requests {
+            let first = next.fetch_add(self.pipelined, Ordering::Relaxed);
+            if first >= self.requests {
                 break;
             }
-            ensure!(start.elapsed() < self.limit, "{number} of {} requests in {:?}", self.requests, self.limit);
-            let context = self.contexts.then(WireContext::fresh);
-            let answered = session.get(&self.path, &format!("{}{number}", self.ids), context)?;
-            ensure!(answered.status == 200, "status {} for {}{number}", answered.status, self.ids);
-            sent.push((number, answered));
-            thread::sleep(self.pause);
+            thread::sleep((start + plan.due(first)).saturating_duration_since(Instant::now()));
+            ensure!(start.elapsed() < self.limit, "{first} of {} requests in {:?}", self.requests, self.limit);
+            let ids: Vec<_> =
+                (first..self.requests.min(first + self.pipelined)).map(|number| plan.id(number)).collect();
+            let answered = self.ask(&mut session, &ids)?;
+            for one in &answered {
+                ensure!(one.status == 200, "status {} for {}", one.status, one.sighting.id);
+            }
+            sent.extend((first..).zip(answered));
+            thread::sleep(random.as_mut().map_or(self.pause, |random| self.pause.mul_f64(random.f64())));
         }
         Ok(sent)
+    }
+
+    fn ask(&self, session: &mut Session, ids: &[String]) -> Result<Vec<Sent>> {
+        match ids {
+            [id] if self.leave => Ok(vec![session.get_and_leave(&self.path, id)?]),
+            [id] => Ok(vec![session.get(&self.path, id, self.contexts.then(WireContext::fresh))?]),
+            ids => session.pipeline(&self.path, ids),
+        }
     }
 }
 
@@ -113,7 +154,7 @@ impl Running {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Has each connection end after the answer it waits for; gives what was sent, in the order of ids.
+    /// Has each connection end after the answer it waits for; gives what was sent, in the order of sending.
     ///
     /// # Errors
     /// A connection failed, an answer was not 200, or the time was up.

@@ -1,0 +1,78 @@
+//! Patterns of handing work over, when the agent comes in the middle of the load. (`cargo xtask score` measures them.)
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context, Result};
+use tracemend_tests::patterns::{Pattern, Trial};
+use tracemend_tests::scene;
+use tracemend_tests::score::EdgeFate;
+
+/// What was under way so long after the agent was ready may have been half seen.
+const MARGIN_NS: u64 = 200_000_000;
+
+/// No link is wrong, and whatever began when the agent was ready is seen whole, except for the first exchange on each
+/// connection that was there before.
+fn middle_of_the_load(id: &str, test: &str) -> Result<()> {
+    let pattern = Pattern::named(id).context("a pattern")?;
+    let variant = pattern.variants().into_iter().next().context("a variant")?;
+    if let Err(missing) = &variant.program {
+        scene::skip(test, missing);
+        return Ok(());
+    }
+    let trial = Trial { pattern, variant, clients: 64, requests: 2_000, seed: 1 };
+    let Some(scene) = trial.scene(test)? else { return Ok(()) };
+    let (outcome, ready_ns) = trial.run_with_a_late_agent(&scene)?;
+    let requests: HashMap<_, _> = outcome.sent.iter().map(|sent| (sent.sighting.id.as_str(), &sent.sighting)).collect();
+    let edges = outcome.truth.edges(&outcome.stopped.spans)?;
+    let (mut before, mut right) = (0, 0);
+    let mut known = HashSet::new();
+    let mut in_time: Vec<_> = edges.edges.iter().collect();
+    in_time.sort_by_key(|edge| edge.at_ns);
+    for edge in in_time {
+        let request = requests[edge.id.split('.').next().unwrap_or_default()];
+        if request.from_ns < ready_ns + MARGIN_NS {
+            before += 1;
+            continue;
+        }
+        // Both are to be noted.
+        let first_call = known.insert((&edge.caller, false));
+        let first_request = known.insert((&request.local, true));
+        assert!(edge.fate != EdgeFate::Unseen || first_call || first_request, "{edge:?}");
+        right += usize::from(edge.fate == EdgeFate::Right);
+    }
+    let after = edges.edges.len() - before;
+    println!("{before} calls before the agent, {right} of {after} right after it");
+    assert!(edges.wrong.is_empty(), "{:?}", edges.wrong);
+    assert!(before > 100 && after > 100, "the agent came too early or too late: {before}, {after}");
+    Ok(())
+}
+
+#[test]
+fn gunicorn_in_the_middle_of_the_load() -> Result<()> {
+    middle_of_the_load("python/gunicorn-sync", "gunicorn_in_the_middle_of_the_load")
+}
+
+#[test]
+fn an_event_loop_in_the_middle_of_the_load() -> Result<()> {
+    middle_of_the_load("python/asyncio-task", "an_event_loop_in_the_middle_of_the_load")
+}
+
+#[test]
+fn a_thread_pool_in_the_middle_of_the_load() -> Result<()> {
+    middle_of_the_load("python/thread-pool", "a_thread_pool_in_the_middle_of_the_load")
+}
+
+#[test]
+fn go_in_the_middle_of_the_load() -> Result<()> {
+    middle_of_the_load("go/direct", "go_in_the_middle_of_the_load")
+}
+
+#[test]
+fn threads_in_the_middle_of_the_load() -> Result<()> {
+    middle_of_the_load("c/thread-per-request", "threads_in_the_middle_of_the_load")
+}
+
+#[test]
+fn nginx_in_the_middle_of_the_load() -> Result<()> {
+    middle_of_the_load("nginx/proxy", "nginx_in_the_middle_of_the_load")
+}

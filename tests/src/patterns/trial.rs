@@ -1,0 +1,165 @@
+//! One run of one pattern beside an agent.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Pattern, Start, Variant};
+use crate::agent::{Builder, Stopped};
+use crate::load::Load;
+use crate::process::Process;
+use crate::scene::Scene;
+use crate::score::Truth;
+use crate::session::Sent;
+use crate::target::Target;
+use crate::truth::{self, Sighting};
+use crate::{wait, workload};
+
+/// The longest service time before a call, and of the backend.
+const SERVICE_MS: u64 = 20;
+
+/// Requests a second of an open loop: fewer than any pattern can serve.
+const OPEN_PER_SECOND: f64 = 300.0;
+
+/// Calls that come behind the answers are waited for this long.
+const CALLS_LIMIT: Duration = Duration::from_secs(60);
+
+/// No call is made for so long: there will be no more. Longer than calls take, so that the last ones are answered too.
+const QUIET: Duration = Duration::from_millis(400);
+
+/// A run ends at the latest when it got so long for each of its requests, or half a minute.
+const REQUEST_LIMIT: Duration = Duration::from_millis(40);
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// By what.
+    pub variant: Variant,
+    /// Kept-alive connections.
+    pub clients: usize,
+    /// Requests in all.
+    pub requests: usize,
+    /// Begins every sequence of ids and times.
+    pub seed: u64,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What really happened.
+    pub truth: Truth,
+    /// What the driver sent.
+    pub sent: Vec<Sent>,
+    /// What the agent left.
+    pub stopped: Stopped,
+    /// What it was given.
+    pub recording: PathBuf,
+}
+
+/// A pattern and its backend, running.
+struct Running {
+    front: Target,
+    programs: Vec<Process>,
+}
+
+impl Trial {
+    /// A scene for a run; none where no agent can run.
+    ///
+    /// # Errors
+    /// No temporary directory could be made.
+    pub fn scene(&self, test: &str) -> Result<Option<Scene>> {
+        let scene = Scene::open(test, &[])?;
+        Ok(scene.map(|scene| scene.variable("SERVICE_MS", SERVICE_MS).variable("SEED", self.seed)))
+    }
+
+    /// Starts the programs, then the agent, then the load.
+    ///
+    /// # Errors
+    /// A program, the driver or the agent failed, or calls were not made.
+    pub fn run(&self, scene: &Scene) -> Result<Outcome> {
+        let running = self.start(scene)?;
+        let (builder, recording) = running.agent(scene);
+        let agent = builder.start()?;
+        let sent = self.load(&running.front).run()?;
+        self.wait_for_calls(scene)?;
+        let stopped = agent.stop()?;
+        Ok(Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording })
+    }
+
+    /// The same with an open loop, and the agent started in its first part. Gives the time from which on it was ready too, in
+    /// nanoseconds since the epoch.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn run_with_a_late_agent(&self, scene: &Scene) -> Result<(Outcome, u64)> {
+        let running = self.start(scene)?;
+        let (builder, recording) = running.agent(scene);
+        let load = Load { per_second: Some(OPEN_PER_SECOND), ..self.load(&running.front) };
+        let (sent, agent) = thread::scope(|scope| {
+            let driver = scope.spawn(|| load.run());
+            let third = wait::until("a third of the load", CALLS_LIMIT, || {
+                Ok((scene.truth()?.iter().filter(|one| one.cause().is_some()).count() > self.requests / 3)
+                    .then_some(()))
+            });
+            let agent = third.and_then(|()| Ok((builder.start()?, crate::clock::now_ns())));
+            (driver.join().expect("no driver panics"), agent)
+        });
+        let (sent, (agent, ready_ns)) = (sent?, agent?);
+        self.wait_for_calls(scene)?;
+        let stopped = agent.stop()?;
+        Ok((Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording }, ready_ns))
+    }
+
+    fn start(&self, scene: &Scene) -> Result<Running> {
+        let program = self.variant.program.as_ref().map_err(|missing| anyhow::anyhow!("{missing}"))?;
+        let (front, backend) = (Target::ipv4()?, Target::ipv4()?);
+        let end = workload::backend(scene, &backend)?;
+        let start = Start { scene, program, front: &front, backend: &backend };
+        let mut programs = (self.pattern.start)(&start).with_context(|| self.pattern.id)?;
+        programs.push(end);
+        Ok(Running { front, programs })
+    }
+
+    fn load(&self, front: &Target) -> Load {
+        Load {
+            path: self.pattern.path.to_owned(),
+            connections: self.clients,
+            seed: Some(self.seed),
+            leave: self.pattern.leaves,
+            pipelined: self.pattern.pipelined,
+            limit: Duration::from_secs(30) + REQUEST_LIMIT * u32::try_from(self.requests).unwrap_or(u32::MAX),
+            ..Load::new(front, "r", self.requests)
+        }
+    }
+
+    /// Calls may be made behind the answers: they are over when each request has caused as many as it does, and no more come.
+    fn wait_for_calls(&self, scene: &Scene) -> Result<()> {
+        let calls = self.requests * self.pattern.calls;
+        let start = Instant::now();
+        let mut before = 0;
+        loop {
+            let sightings = scene.truth()?;
+            let causes = |one: &Sighting| truth::causes(&one.id).map_or(0, |causes| causes.len());
+            let caused: usize = sightings.iter().filter(|one| one.event == truth::Event::In).map(causes).sum();
+            if caused >= calls && sightings.len() == before {
+                return Ok(());
+            }
+            ensure!(start.elapsed() < CALLS_LIMIT, "{}: {caused} of {calls} calls were made", self.pattern.id);
+            before = sightings.len();
+            thread::sleep(QUIET);
+        }
+    }
+}
+
+impl Running {
+    /// An agent for these programs, and what it will record: unmasked, or the ids would be blanked already.
+    fn agent(&self, scene: &Scene) -> (Builder, PathBuf) {
+        let recording = scene.path("run.tmrec");
+        let agent = self.programs.iter().fold(Builder::new(scene), Builder::tree);
+        (agent.recording(&recording).argument("--with-secrets"), recording)
+    }
+}

@@ -1,0 +1,3 @@
+module tracemend.example/patterns
+
+go 1.19
