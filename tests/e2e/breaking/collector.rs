@@ -63,13 +63,15 @@ fn a_collector_that_was_away_for_a_minute_misses_the_oldest_and_memory_stays_bou
         let calls = after()?.iter().filter(|span| !span.path().starts_with("/flood")).count();
         Ok((calls >= 150).then_some(()))
     })?;
-    let stopped = agent.stop()?;
+    let mut stopped = agent.stop()?;
 
     let (count, different) = collector.counts()?;
     println!("{count} spans kept, {:?}, {:?}", stopped.counts, stopped.losses);
     assert_eq!(count, different, "none came twice");
     assert_eq!(stopped.counts["spans"], 150 + count as u64, "exported is what a collector took");
     let dropped = stopped.lost_by("spans_dropped");
+    // More exchanges than are kept as possible causes of later calls: that loses no span.
+    stopped.losses.remove("forgotten_causes");
     assert_eq!(stopped.losses, BTreeMap::from([("spans_dropped".to_owned(), dropped)]), "nothing else was lost");
     assert!(dropped > 0, "the queue held it all");
     assert_eq!(stopped.counts["spans"] + dropped, 2 * exchanges + 300, "every span is exported or counted");
