@@ -65,7 +65,7 @@ fn run(trial: &Trial, row: &mut Row) -> Result<()> {
     for doubt in audit(&outcome)? {
         row.more.defects.push(format!("audit: {doubt}"));
     }
-    if !edges.wrong.is_empty() || !row.more.defects.is_empty() {
+    if !edges.wrong.is_empty() || edges.count(EdgeFate::Unseen) > 0 || !row.more.defects.is_empty() {
         keep(row, trial, &edges, &outcome)?;
     }
     Ok(())

@@ -26,8 +26,9 @@ const OPEN_PER_SECOND: f64 = 300.0;
 /// Calls that come behind the answers are waited for this long.
 const CALLS_LIMIT: Duration = Duration::from_secs(60);
 
-/// No call is made for so long: there will be no more. Longer than calls take, so that the last ones are answered too.
-const QUIET: Duration = Duration::from_millis(400);
+/// No call is made for so long: there will be no more. Longer than the longest call takes, so that the last ones are
+/// answered too.
+const QUIET: Duration = Duration::from_millis(700);
 
 /// A run ends at the latest when it got so long for each of its requests, or half a minute.
 const REQUEST_LIMIT: Duration = Duration::from_millis(40);
