@@ -64,6 +64,49 @@ fn a_flood_is_shed_in_whole_turns_and_another_process_is_not() -> Result<()> {
     Ok(())
 }
 
+/// Each of many connections sends a little of a head that does not end: their turns began while there was room.
+#[test]
+fn heads_that_go_on_for_ever_are_shed_and_take_nobody_elses_room() -> Result<()> {
+    const CONNECTIONS: usize = 80;
+    const PIECES: usize = 8;
+    const PIECE: usize = 900;
+    let Some(scene) = scene("heads_that_go_on_for_ever_are_shed_and_take_nobody_elses_room")? else {
+        return Ok(());
+    };
+    // Both ends' heads together are more than it holds.
+    let ring_bytes = 1 << 20;
+    let one = Options { rings: 1, ring_bytes, process_budget_bytes: ring_bytes / 4, ..options() };
+    let mut stage = Stage::start(scene, &one)?;
+    let (mut slow, mut quiet) = (stage.traced_actor()?, stage.traced_actor()?);
+    slow.does(&format!("pairs = [tcp() for _ in range({CONNECTIONS})]; a, b = pairs[-1]"))?;
+    quiet.does("a, b = tcp()")?;
+    // Nobody reads the ring meanwhile.
+    slow.does(&format!("for _ in range({PIECES}):\n  for x, y in pairs: x.send(b'h' * {PIECE}); take(y, {PIECE})"))?;
+    quiet.does("a.send(b'question'); take(b, 8); b.send(b'answer'); take(a, 6)")?;
+    let told = stage.told()?;
+    let losses = stage.losses();
+    println!("{losses:?}");
+    assert_eq!(losses.keys().copied().collect::<Vec<_>>(), ["shed"], "no record was lost");
+    for name in ["a", "b"] {
+        assert_eq!(told.all_data(quiet.cookie(name)?).len(), 2, "the quiet one is told");
+    }
+    for (name, direction) in [("a", Send), ("b", Recv)] {
+        let cookie = slow.cookie(name)?;
+        let head = told.data(cookie, direction);
+        assert!(!head.is_empty() && head.len() < PIECES, "{} pieces were told", head.len());
+        assert!(head.iter().all(|data| !data.shed && data.bytes.len() == PIECE));
+    }
+    assert!(losses["shed"] <= 2 * CONNECTIONS as u64, "each end's turn is shed once");
+
+    // The ring is read again: what answers the rest is as silent, and the next turn is told.
+    slow.does("b.send(b'answer'); take(a, 6); a.send(b'next'); take(b, 4)")?;
+    let told = stage.told()?;
+    let next = told.only(slow.cookie("a")?, Send)?;
+    assert_eq!((next.bytes.as_slice(), next.turn_start, next.turn), (b"next".as_slice(), true, 2));
+    assert!(told.data(slow.cookie("b")?, Send).is_empty(), "the answer to what was shed");
+    Ok(())
+}
+
 /// A turn that was admitted is not shed in its middle: what no longer fits is counted, and missing in the numbers.
 #[test]
 fn records_that_do_not_fit_are_counted_and_leave_a_gap_in_the_numbers() -> Result<()> {

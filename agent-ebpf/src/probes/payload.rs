@@ -149,6 +149,14 @@ fn bytes(
         return None;
     }
     let wanted = if connection.shed != 0 { 0 } else { wanted_bytes(connection, index, offset, call) };
+    if wanted != 0 && !turn_start && connection.announced != 0 && exceeds_its_share(connection, task, call, wanted) {
+        // Heads that go on piece by piece, thousands at a time, would take everybody's room: the rest of the exchange is
+        // shed, in silence.
+        connection.shed = emit::admission::SILENT as u8;
+        thread.seq += 1;
+        emit::count(loss::SHED);
+        return None;
+    }
     let counts = wanted == 0 && !turn_start && connection.announced != 0;
     if counts && note_count(connection, thread, call, offset) {
         return None;
@@ -309,6 +317,14 @@ fn begin_turn(connection: &mut Connection, task: Task, call: Call) {
             emit::count(loss::SHED);
         }
     }
+}
+
+/// True if a request's head goes on while its ring is filling and its process has used up its share.
+#[inline(always)]
+fn exceeds_its_share(connection: &Connection, task: Task, call: Call, wanted: u32) -> bool {
+    let asks = connection.policy != capture::FULL && (call.direction == direction::SEND) == sends_requests(connection);
+    let bytes = size_of::<agent_ebpf::wire::record::Data>() as u64 + u64::from(wanted);
+    asks && emit::admit(connection.cookie, u64::from(task.tgid()), bytes) != emit::admission::TOLD
 }
 
 #[inline(always)]

@@ -13,7 +13,8 @@ macro_rules! reasons {
 reasons! {
     /// A ring buffer was full: the record is lost.
     RING_FULL = 1, "ring_full";
-    /// The ring was more than half full and the process over its byte budget: a whole turn was shed.
+    /// The ring was more than half full and the process over its byte budget: a whole turn was shed, or the
+    /// rest of one whose request head went on.
     SHED = 2, "shed";
     /// Socket storage could not be had: the connection's bytes are unseen.
     SOCKET_STORAGE = 3, "socket_storage";
