@@ -5,6 +5,7 @@
 //! `--record` the former too, as root.
 
 mod loss;
+mod neutral;
 mod record;
 mod text;
 

@@ -24,6 +24,9 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
         record.args(["test", "--package", "tracemend-tests", "--test", "golden", "record_every_scene"]);
         shell::run(record.args(["--", "--ignored", "--nocapture"]).env("TRACEMEND_BIN", tree.agent()))?;
         demo::record(tree)?;
+        let mut neutral = tree.cargo();
+        neutral.args(["test", "--package", "tracemend-tests", "--test", "golden", "make_every_recording_neutral"]);
+        shell::run(neutral.args(["--", "--ignored"]))?;
     }
     let mut bless = tree.cargo();
     bless.args(["test", "--package", "tracemend-tests", "--test", "golden", "replays_tell"]);
