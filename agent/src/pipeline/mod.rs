@@ -296,8 +296,6 @@ impl Stages {
             Policy::Nothing => capture::NONE,
             Policy::Client => capture::HEAD_CLIENT,
             Policy::Server => capture::HEAD_SERVER,
-            // Its word is written over in time; no other connection will have its cookie.
-            Policy::Forget => return,
         };
         if let Err(error) = self.session.set_policy(cookie.0, capture) {
             // The connection goes on being captured as before: that costs, and loses nothing.

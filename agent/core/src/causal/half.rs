@@ -110,6 +110,13 @@ impl Half {
             + text
     }
 
+    /// True if the other half is, as far as is known, the other end of this exchange.
+    #[must_use]
+    pub fn is_same_exchange(&self, other: &Self) -> bool {
+        (other.identity.is_some() && other.identity == self.identity)
+            || self.unix_peer == Some(other.request.key.cookie)
+    }
+
     /// True if both halves carry the same request line, as two ends of one exchange must.
     #[must_use]
     pub fn same_request(&self, other: &Self) -> bool {

@@ -208,12 +208,8 @@ impl Causes {
         let Some(carried) = half.carried().next() else { return Wire::Silent };
         let ambiguous = parent.map_or(Wire::Silent, Wire::Shared);
         // The other end of a call to its own process carries it too.
-        let own = |other: &&Half| {
-            (other.identity.is_some() && other.identity == half.identity)
-                || half.unix_peer == Some(other.request.key.cookie)
-        };
-        let carrying: Vec<&Half> =
-            self.halves.carrying(half.process, carried, asked).filter(|other| !own(other)).take(CARRIERS_MAX).collect();
+        let others = self.halves.carrying(half.process, carried, asked).filter(|other| !half.is_same_exchange(other));
+        let carrying: Vec<&Half> = others.take(CARRIERS_MAX).collect();
         let mut open = carrying.iter().filter(|other| other.open_at(asked));
         match (open.next(), open.next(), carrying.as_slice(), parent) {
             _ if carrying.len() == CARRIERS_MAX => ambiguous,

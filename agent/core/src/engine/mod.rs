@@ -36,8 +36,6 @@ pub enum Policy {
     Client,
     /// Heads; this end receives the requests.
     Server,
-    /// The connection is gone: the policy too.
-    Forget,
 }
 
 /// What the core says.
@@ -107,7 +105,7 @@ impl Engine {
 
     /// Time has come this far: settles what is due.
     pub fn tick(&mut self, now: BootNanos, out: &mut Output) {
-        self.sweep(now, out);
+        self.sweep(now);
         self.bury(now);
         self.causes.settle(now, false, &mut out.spans);
         out.explanations.extend(self.causes.explanations());
@@ -115,7 +113,7 @@ impl Engine {
 
     /// Settles everything that has ended; what is still open is not told.
     pub fn finish(&mut self, now: BootNanos, out: &mut Output) {
-        self.sweep(BootNanos(u64::MAX), out);
+        self.sweep(BootNanos(u64::MAX));
         self.bury(now);
         self.causes.settle(now, true, &mut out.spans);
         out.explanations.extend(self.causes.explanations());
@@ -133,12 +131,11 @@ impl Engine {
     }
 
     /// Forgets connections that closed a while ago: what was not read of them never will be.
-    fn sweep(&mut self, now: BootNanos, out: &mut Output) {
+    fn sweep(&mut self, now: BootNanos) {
         while let Some(cookie) = self.connections.sweep(now) {
             self.parsers.feed(cookie, &mut self.updates, Http1::gone);
             self.forward();
             self.parsers.remove(cookie);
-            out.policies.push((cookie, Policy::Forget));
         }
     }
 

@@ -18,10 +18,11 @@ impl Causes {
         let kernel = self.kernel(half, asked, moment);
         let wire = self.wire(half, asked);
         let evidence = vec![("wire", self.wire_says(&wire)), ("kernel", self.kernel_says(half, kernel))];
-        let could =
-            |other: &&Half| other.request.role == Role::Server && other.process == half.process && other.open_at(asked);
+        let could = |other: &&Half| {
+            let serves = other.request.role == Role::Server && other.process == half.process;
+            serves && other.open_at(asked) && !half.is_same_exchange(other)
+        };
         let named = [wire_names(&wire), kernel_names(kernel)];
-        // Which of two halves of a call within one process is meant, the call itself says.
         let candidates: Vec<&Half> =
             self.halves.all().filter(|other| could(other) || named.contains(&Some(other.request.key))).collect();
         let candidate = |other: &&Half| Candidate {

@@ -272,6 +272,10 @@ impl World {
         self.engine.stats()
     }
 
+    pub fn has_parser(&self, cookie: SockCookie) -> bool {
+        self.engine.parsers.verdict(cookie).is_some()
+    }
+
     pub fn policies(&self) -> &[(SockCookie, Policy)] {
         &self.out.policies
     }
