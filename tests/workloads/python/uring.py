@@ -6,7 +6,7 @@ import os
 import struct
 
 _SETUP, _ENTER = 425, 426
-_GETEVENTS = 1
+_GETEVENTS, _SQ_WAKEUP = 1, 2
 _SQES_OFFSET = 0x10000000
 _SEND, _RECV = 26, 27
 
@@ -56,7 +56,7 @@ class Ring:
     def wait(self):
         """Waits until the operation is over; gives its result."""
         while (result := self.result()) is None:
-            self._enter(0, 1)
+            self._enter(0, _GETEVENTS)
         return result
 
     def _submit(self, operation, fd, buffer, flags):
@@ -67,11 +67,12 @@ class Ring:
         self._sqes[64 * slot : 64 * slot + 64] = entry
         struct.pack_into("=I", self._ring, self._array + 4 * slot, slot)
         struct.pack_into("=I", self._ring, self._tail, (tail + 1) & 0xFFFFFFFF)
-        if not self._polled:
-            self._enter(1, 0)
+        # The kernel thread of SQPOLL may sleep however long its idle time is: before its first operation already.
+        self._enter(1, _SQ_WAKEUP if self._polled else 0)
 
-    def _enter(self, submitted, wanted):
-        _checked(_libc.syscall(_ENTER, self._fd, submitted, wanted, _GETEVENTS if wanted else 0, None, 0))
+    def _enter(self, submitted, flags):
+        wanted = 1 if flags & _GETEVENTS else 0
+        _checked(_libc.syscall(_ENTER, self._fd, submitted, wanted, flags, None, 0))
 
     def _load(self, offset):
         return struct.unpack_from("=I", self._ring, offset)[0]
