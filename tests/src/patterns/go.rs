@@ -11,16 +11,45 @@ use crate::permission;
 use crate::process::Process;
 use crate::workload;
 
-pub(super) const PATTERNS: &[Pattern] = &[Pattern {
-    id: "go/direct",
-    calls: 1,
-    shared: 1,
-    leaves: false,
-    pipelined: 1,
-    path: "/",
-    variants,
-    start: |with| start(with, "direct"),
-}];
+/// A pattern whose mode is the end of its id.
+macro_rules! pattern {
+    ($name:literal) => {
+        pattern!($name, calls: 1, shared: 1)
+    };
+    ($name:literal, calls: $calls:literal, shared: $shared:literal) => {
+        Pattern {
+            id: concat!("go/", $name),
+            calls: $calls,
+            shared: $shared,
+            leaves: false,
+            pipelined: 1,
+            path: "/",
+            variants,
+            start: |with| start(with, $name),
+        }
+    };
+}
+
+pub(super) const PATTERNS: &[Pattern] = &[
+    pattern!("direct"),
+    pattern!("goroutine"),
+    pattern!("goroutine-nested"),
+    pattern!("fire-and-forget"),
+    pattern!("waitgroup", calls: 3, shared: 1),
+    pattern!("afterfunc"),
+    pattern!("chan-buffered"),
+    pattern!("chan-unbuffered"),
+    pattern!("chan-pointer"),
+    pattern!("select"),
+    pattern!("cond"),
+    pattern!("semaphore"),
+    pattern!("lazy-pool"),
+    pattern!("conn-pool"),
+    pattern!("batch", calls: 1, shared: 4),
+    pattern!("errgroup", calls: 2, shared: 1),
+    pattern!("no-context"),
+    pattern!("mutex-queue"),
+];
 
 /// What is built, and how.
 const BUILDS: &[(&str, &str, &str)] =

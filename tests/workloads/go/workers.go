@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// workers take jobs.
+const workers = 16
+
+// Workers that were there before take jobs out of a channel.
+func overValues(jobs chan job) mode {
+	for range workers {
+		go func() {
+			for j := range jobs {
+				j.work()
+			}
+		}()
+	}
+	return put(jobs)
+}
+
+func put(jobs chan job) mode {
+	return func(j job) {
+		jobs <- j
+		<-j.made
+	}
+}
+
+// The same with pointers to jobs.
+func overPointers() mode {
+	jobs := make(chan *job, 64)
+	for range workers {
+		go func() {
+			for j := range jobs {
+				j.work()
+			}
+		}()
+	}
+	return func(j job) {
+		jobs <- &j
+		<-j.made
+	}
+}
+
+// Workers take from one of two channels, and look at a clock now and then.
+func overSelect() mode {
+	odd, even := make(chan job), make(chan job, 64)
+	for range workers {
+		go func() {
+			clock := time.NewTicker(50 * time.Millisecond)
+			for {
+				select {
+				case j := <-odd:
+					j.work()
+				case j := <-even:
+					j.work()
+				case <-clock.C:
+				}
+			}
+		}()
+	}
+	return func(j job) {
+		if strings.HasSuffix(j.id, "1") || strings.HasSuffix(j.id, "3") {
+			odd <- j
+		} else {
+			even <- j
+		}
+		<-j.made
+	}
+}
+
+// Workers are started by the requests that find too few, and stay.
+func lazyPool() mode {
+	jobs := make(chan job, 64)
+	var lock sync.Mutex
+	started := 0
+	return func(j job) {
+		lock.Lock()
+		if started < workers {
+			started++
+			go func() {
+				for j := range jobs {
+					j.work()
+				}
+			}()
+		}
+		lock.Unlock()
+		jobs <- j
+		<-j.made
+	}
+}
+
+// Workers wait for a condition.
+func overCond() mode {
+	var lock sync.Mutex
+	more := sync.NewCond(&lock)
+	var jobs []job
+	for range workers {
+		go func() {
+			for {
+				lock.Lock()
+				for len(jobs) == 0 {
+					more.Wait()
+				}
+				j := jobs[0]
+				jobs = jobs[1:]
+				lock.Unlock()
+				j.work()
+			}
+		}()
+	}
+	return func(j job) {
+		lock.Lock()
+		jobs = append(jobs, j)
+		lock.Unlock()
+		more.Signal()
+		<-j.made
+	}
+}
+
+// Workers take a token out of a channel, and then a job out of a slice.
+func overMutex() mode {
+	var lock sync.Mutex
+	var jobs []job
+	tokens := make(chan struct{}, 1024)
+	for range workers {
+		go func() {
+			for range tokens {
+				lock.Lock()
+				j := jobs[0]
+				jobs = jobs[1:]
+				lock.Unlock()
+				j.work()
+			}
+		}()
+	}
+	return func(j job) {
+		lock.Lock()
+		jobs = append(jobs, j)
+		lock.Unlock()
+		tokens <- struct{}{}
+		<-j.made
+	}
+}
+
+// together makes so many jobs' call at most.
+const together = 4
+
+// One call is made for all the requests that came within 10 ms.
+func batch() mode {
+	jobs := make(chan job)
+	go func() {
+		for number := 0; ; number++ {
+			batch := []job{<-jobs}
+			full := time.After(10 * time.Millisecond)
+		collect:
+			for len(batch) < together {
+				select {
+				case j := <-jobs:
+					batch = append(batch, j)
+				case <-full:
+					break collect
+				}
+			}
+			go callFor(batch, number)
+		}
+	}()
+	return put(jobs)
+}
+
+func callFor(batch []job, number int) {
+	causes := make([]string, len(batch))
+	for at, j := range batch {
+		causes[at] = j.id
+	}
+	call(context.Background(), strings.Join(causes, "+")+"."+strconv.Itoa(number))
+	for _, j := range batch {
+		close(j.made)
+	}
+}
