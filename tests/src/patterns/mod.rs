@@ -5,6 +5,7 @@ mod build;
 mod c;
 mod go;
 mod nginx;
+mod node;
 mod python;
 mod trial;
 
@@ -61,7 +62,7 @@ struct Start<'a> {
 impl Pattern {
     /// Every pattern.
     pub fn all() -> impl Iterator<Item = Self> {
-        [python::PATTERNS, go::PATTERNS, c::PATTERNS, nginx::PATTERNS].into_iter().flatten().copied()
+        [python::PATTERNS, node::PATTERNS, go::PATTERNS, c::PATTERNS, nginx::PATTERNS].into_iter().flatten().copied()
     }
 
     /// The pattern with this id.
