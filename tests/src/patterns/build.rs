@@ -23,6 +23,7 @@ pub fn prepare() -> Result<()> {
     fs::create_dir_all(directory())?;
     super::c::prepare()?;
     super::go::prepare()?;
+    super::java::prepare()?;
     super::python::prepare()
 }
 

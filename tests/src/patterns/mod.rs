@@ -4,6 +4,7 @@
 mod build;
 mod c;
 mod go;
+mod java;
 mod nginx;
 mod node;
 mod python;
@@ -62,7 +63,10 @@ struct Start<'a> {
 impl Pattern {
     /// Every pattern.
     pub fn all() -> impl Iterator<Item = Self> {
-        [python::PATTERNS, node::PATTERNS, go::PATTERNS, c::PATTERNS, nginx::PATTERNS].into_iter().flatten().copied()
+        [python::PATTERNS, node::PATTERNS, go::PATTERNS, java::PATTERNS, c::PATTERNS, nginx::PATTERNS]
+            .into_iter()
+            .flatten()
+            .copied()
     }
 
     /// The pattern with this id.

@@ -28,6 +28,7 @@ pub(super) const PACKAGES: &[Package] = &[
     Package { name: "python3-venv", why: "score: servers of packages that Debian does not have, or has of old" },
     Package { name: "redis-server", why: "score: what Celery hands work over by" },
     Package { name: "nodejs", why: "score: servers in JavaScript" },
+    Package { name: "openjdk-17-jdk-headless", why: "score: servers in Java" },
     Package { name: "iproute2", why: "tests: network namespaces" },
     Package { name: "iptables", why: "tests: address translation between them" },
 ];
