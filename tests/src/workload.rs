@@ -134,20 +134,42 @@ pub enum Upstream {
 /// # Errors
 /// It does not start.
 pub fn nginx(scene: &Scene, target: &Target, next: &Target, upstream: Upstream) -> Result<Process> {
-    const WORKERS: usize = 2;
     let (keepalive, reuse) = match upstream {
         Upstream::KeptAlive => ("keepalive 32;", "proxy_http_version 1.1; proxy_set_header Connection \"\";"),
         Upstream::PerRequest => ("", ""),
     };
+    let settings = [("@UPSTREAM@", next.to_string()), ("@KEEPALIVE@", keepalive.into()), ("@REUSE@", reuse.into())];
+    nginx_by(scene, target, "proxy.conf", &settings)
+}
+
+/// nginx with two workers in front of PHP's `fpm`, which runs `php/index.php` in eight processes, over a unix socket; both.
+///
+/// # Errors
+/// One does not start.
+pub fn nginx_and_fpm(scene: &Scene, target: &Target, fpm: &Path, backend: &Target) -> Result<Vec<Process>> {
+    const CHILDREN: usize = 8;
+    let home = scene.directory().display().to_string();
+    let configuration = fs::read_to_string(directory("php").join("fpm.conf"))?.replace("@DIR@", &home);
+    let file = scene.path("fpm.conf");
+    fs::write(&file, configuration)?;
+    let socket = scene.path("fpm.sock");
+    let mut command = program(scene, fpm);
+    command.args(["--allow-to-run-as-root", "--fpm-config"]).arg(&file).env("BACKEND", backend.to_string());
+    let fpm = Process::serving("php-fpm", &mut command, &Target::Unix(socket.clone()))?.forked(CHILDREN + 1)?;
+    let script = directory("php").join("index.php").display().to_string();
+    let settings = [("@UPSTREAM@", socket.display().to_string()), ("@SCRIPT@", script)];
+    Ok(vec![nginx_by(scene, target, "fastcgi.conf", &settings)?, fpm])
+}
+
+fn nginx_by(scene: &Scene, target: &Target, name: &str, settings: &[(&str, String)]) -> Result<Process> {
+    const WORKERS: usize = 2;
     let home = scene.path(&format!("nginx-{}", target.to_string().replace(['/', ':'], "-")));
     fs::create_dir(&home)?;
-    let configuration = fs::read_to_string(directory("nginx").join("proxy.conf"))?
+    let configuration = fs::read_to_string(directory("nginx").join(name))?
         .replace("@DIR@", &home.display().to_string())
         .replace("@WORKERS@", &WORKERS.to_string())
-        .replace("@LISTEN@", &target.to_string())
-        .replace("@UPSTREAM@", &next.to_string())
-        .replace("@KEEPALIVE@", keepalive)
-        .replace("@REUSE@", reuse);
+        .replace("@LISTEN@", &target.to_string());
+    let configuration = settings.iter().fold(configuration, |text, (name, value)| text.replace(name, value));
     let file = home.join("nginx.conf");
     fs::write(&file, configuration)?;
     let mut command = Command::new("/usr/sbin/nginx");

@@ -24,6 +24,7 @@ pub fn prepare() -> Result<()> {
     super::c::prepare()?;
     super::go::prepare()?;
     super::java::prepare()?;
+    super::rust::prepare()?;
     super::python::prepare()
 }
 

@@ -8,6 +8,7 @@ mod java;
 mod nginx;
 mod node;
 mod python;
+mod rust;
 mod trial;
 
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ struct Start<'a> {
 impl Pattern {
     /// Every pattern.
     pub fn all() -> impl Iterator<Item = Self> {
-        [python::PATTERNS, node::PATTERNS, go::PATTERNS, java::PATTERNS, c::PATTERNS, nginx::PATTERNS]
+        [python::PATTERNS, node::PATTERNS, go::PATTERNS, java::PATTERNS, rust::PATTERNS, c::PATTERNS, nginx::PATTERNS]
             .into_iter()
             .flatten()
             .copied()

@@ -29,6 +29,7 @@ pub(super) const PACKAGES: &[Package] = &[
     Package { name: "redis-server", why: "score: what Celery hands work over by" },
     Package { name: "nodejs", why: "score: servers in JavaScript" },
     Package { name: "openjdk-17-jdk-headless", why: "score: servers in Java" },
+    Package { name: "php8.2-fpm", why: "score: what nginx hands work to over FastCGI" },
     Package { name: "iproute2", why: "tests: network namespaces" },
     Package { name: "iptables", why: "tests: address translation between them" },
 ];
