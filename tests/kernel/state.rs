@@ -153,6 +153,26 @@ fn the_end_of_each_direction_is_told_at_both_ends() -> Result<()> {
     Ok(())
 }
 
+/// In the call, and not when the other end, which may take its time, has answered; and `shutdown` is no `close`.
+#[test]
+fn a_close_is_told_when_it_is_called() -> Result<()> {
+    let Some((mut stage, mut actor)) = Stage::open("a_close_is_told_when_it_is_called")? else {
+        return Ok(());
+    };
+    actor.does("a, b = tcp(); a.send(b'x'); take(b, 1); c, d = tcp(); c.send(b'x'); take(d, 1)")?;
+    let (a, c) = (actor.cookie("a")?, actor.cookie("c")?);
+    stage.told()?;
+    actor.does("a.close(); c.shutdown(socket.SHUT_WR)")?;
+    let told = stage.told()?;
+    assert_eq!(told.closings(a), [Closing::Closed]);
+    assert_eq!(told.closings(c), [Closing::SendFin]);
+    actor.does("b.close(); d.close(); c.close()")?;
+    let told = stage.told()?;
+    assert_eq!(told.closings(a), [], "told once");
+    assert_eq!(told.closings(c).last(), Some(&Closing::Closed));
+    Ok(())
+}
+
 /// By the connection itself, before a call fails with it.
 #[test]
 fn a_reset_is_told_with_its_error() -> Result<()> {

@@ -21,6 +21,8 @@ pub const AF_INET6: u16 = 10;
 pub const SOCK_STREAM: u16 = 1;
 /// `RCV_SHUTDOWN`: the other end will send no more.
 const RCV_SHUTDOWN: u8 = 1;
+/// `SHUTDOWN_MASK`: `RCV_SHUTDOWN` and `SEND_SHUTDOWN`.
+const SHUTDOWN_MASK: u8 = 3;
 /// The bit of `SOCK_DONE` (`enum sock_flags`) in `sock_common.skc_flags`.
 const SOCK_DONE: u64 = 1 << 1;
 /// Bytes of `sockaddr_un` before its path.
@@ -69,6 +71,14 @@ impl Sock {
             return 0;
         }
         copy((socket + u64::from(offset!(socket_inode))) as *const c_void).unwrap_or(0)
+    }
+
+    /// True if nothing is sent or received any more: `close()` says so before anything else happens, in the call itself.
+    /// `TCP_CLOSE` may come a minute later, and in a softirq, whose program is missed if it interrupted the same one.
+    #[inline(always)]
+    pub fn is_shut(self) -> bool {
+        let shutdown: u8 = load(self.0, offset!(sock_shutdown));
+        shutdown & SHUTDOWN_MASK == SHUTDOWN_MASK
     }
 
     /// True if the other end will send no more.

@@ -32,6 +32,7 @@ pub fn sock_state_in(ctx: BtfTracePointContext) -> i32 {
         SYN_SENT => connecting(sock),
         ESTABLISHED => established(sock, old),
         LISTEN => listening(sock),
+        FIN_WAIT1 if sock.is_shut() => ended(sock, end::CLOSED),
         FIN_WAIT1 | LAST_ACK => ended(sock, end::SEND_FIN),
         CLOSE => closed(sock),
         _ => None,

@@ -234,9 +234,9 @@ pub struct End {
 pub mod end {
     /// A receive returned 0: the other end will send no more.
     pub const RECV_EOF: u32 = 1;
-    /// This end sent its FIN (close or shutdown).
+    /// This end sent its FIN, and may go on receiving (`shutdown`, or the other end's came first).
     pub const SEND_FIN: u32 = 2;
-    /// The socket reached `TCP_CLOSE`.
+    /// This end was closed, or the socket reached `TCP_CLOSE`.
     pub const CLOSED: u32 = 3;
     /// A call failed for good (`ECONNRESET`, `EPIPE`, `ETIMEDOUT`).
     pub const ERROR: u32 = 4;
