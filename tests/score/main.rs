@@ -103,7 +103,7 @@ fn score(args: &Args) -> Result<bool> {
         rows.push(row);
     }
     let lost = old.map(|old| compare::worse(&old, &rows)).unwrap_or_default();
-    report::table(&rows);
+    report::tables(&rows);
     report::close(&rows, &lost);
     if let Some(file) = &args.json {
         let json = serde_json::to_string_pretty(&Rows::of(&rows))? + "\n";

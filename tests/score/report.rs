@@ -1,5 +1,7 @@
 //! The score for people, and for whoever counts tests.
 
+use tracemend_tests::baseline::BASELINES;
+
 use crate::interval::Share;
 use crate::row::Row;
 
@@ -23,31 +25,66 @@ pub(crate) fn outcome(row: &Row) {
     }
 }
 
-/// The table, in the form of docs and README.
-pub(crate) fn table(rows: &[Row]) {
-    println!("\n| pattern | by | edges | in flight | right | orphan | wrong | unseen | exact wrong | complete |");
-    println!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
-    for row in rows {
-        let Row { id, variant, edges, orphan, wrong, unseen, exact_wrong, .. } = row;
-        if let Some(missing) = &row.missing {
-            println!("| {id} | {variant} | | | missing: {missing} | | | | | |");
+/// The tables, in the form of docs and README: a line for each pattern, all of its variants together.
+pub(crate) fn tables(rows: &[Row]) {
+    println!(
+        "\n| pattern | variants | calls | in flight | right | wrong | unseen | exact wrong | requests complete | orphans, mostly |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|");
+    let patterns = merged(rows);
+    for (row, variants) in &patterns {
+        let Row { id, edges, wrong, unseen, exact_wrong, .. } = row;
+        if let (0, Some(missing)) = (variants, &row.missing) {
+            println!("| {id} | 0 | | | | | | | | missing: {missing} |");
             continue;
         }
-        let (right, untrue) = (row.share(row.right), row.share(*wrong));
-        let complete = Share::of(row.complete, row.requests).share;
+        let complete = Share::of(row.complete, row.requests).share * 100.0;
         println!(
-            "| {id} | {variant} | {edges} | {:.0} | {} | {orphan} | {wrong}{} (<= {:.2} %) | {unseen} | {exact_wrong} | {:.1} % |",
+            "| {id} | {variants} | {edges} | {:.0} | {} | {wrong}{} (<= {:.2} %) | {unseen} | {exact_wrong} | {complete:.1} % | {} |",
             row.more.in_flight,
-            percent(right),
+            percent(row.share(row.right)),
             if row.more.wrong_in_trace > 0 {
                 format!(", {} in its trace", row.more.wrong_in_trace)
             } else {
                 String::new()
             },
-            untrue.high * 100.0,
-            complete * 100.0,
+            row.share(*wrong).high * 100.0,
+            reason(row),
         );
     }
+    let names: Vec<_> = BASELINES.iter().map(|baseline| baseline.name).collect();
+    println!("\n| pattern | Tracemend | {} |", names.join(" | "));
+    println!("|---|{}", "---:|".repeat(1 + names.len()));
+    for (row, _) in patterns.iter().filter(|(row, _)| row.edges > 0) {
+        let share = |[right, wrong]: [usize; 2]| {
+            format!("{:.1} / {:.1}", row.share(right).share * 100.0, row.share(wrong).share * 100.0)
+        };
+        let guesses: Vec<_> = row.more.baselines.iter().map(|sum| share(*sum)).collect();
+        println!("| {} | {} | {} |", row.id, share([row.right, row.wrong]), guesses.join(" | "));
+    }
+}
+
+/// One row for each pattern, and how many variants it is of.
+fn merged(rows: &[Row]) -> Vec<(Row, usize)> {
+    let mut patterns: Vec<(Row, usize)> = Vec::new();
+    for row in rows {
+        let ran = usize::from(row.missing.is_none());
+        match patterns.last_mut() {
+            Some((sum, variants)) if sum.id == row.id => {
+                sum.add(row);
+                *variants += ran;
+            }
+            _ => patterns.push((row.clone(), ran)),
+        }
+    }
+    patterns
+}
+
+/// The commonest reason for orphans.
+fn reason(row: &Row) -> &str {
+    let orphans = row.more.evidence.iter().filter(|(_, counts)| counts[1] > 0);
+    let name = orphans.max_by_key(|(_, counts)| counts[1]).map_or("", |(name, _)| name);
+    name.strip_prefix("orphan: ").unwrap_or(name)
 }
 
 fn percent(Share { low, share, high }: Share) -> String {

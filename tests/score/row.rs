@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use tracemend_tests::baseline::BASELINES;
+
 use crate::interval::Share;
 use crate::run::EDGES;
 
@@ -46,6 +48,8 @@ pub(crate) struct More {
     pub(crate) in_flight: f64,
     /// Right, orphan, wrong and unseen edges by the evidence, or the reason, that the agent names.
     pub(crate) evidence: BTreeMap<String, [usize; 4]>,
+    /// Right and wrong edges as each baseline would have it, in the order of baselines.
+    pub(crate) baselines: [[usize; 2]; BASELINES.len()],
     /// What has to be looked at: wrong links, invented spans, failed audits, programs that failed.
     pub(crate) defects: Vec<String>,
     /// Remarks that are no defects.
@@ -76,8 +80,42 @@ impl Row {
         broken
     }
 
+    /// Adds what another variant made of the same pattern.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let counts = |row: &Self| {
+            [row.requests, row.edges, row.right, row.orphan, row.wrong, row.unseen, row.exact_wrong, row.complete]
+        };
+        let mut sums = counts(self);
+        sums.iter_mut().zip(counts(other)).for_each(|(sum, more)| *sum += more);
+        [
+            self.requests,
+            self.edges,
+            self.right,
+            self.orphan,
+            self.wrong,
+            self.unseen,
+            self.exact_wrong,
+            self.complete,
+        ] = sums;
+        self.more.add(&other.more);
+    }
+
     pub(crate) fn share(&self, some: usize) -> Share {
         Share::of(some, self.edges)
+    }
+}
+
+impl More {
+    fn add(&mut self, other: &Self) {
+        self.wrong_in_trace += other.wrong_in_trace;
+        self.in_flight = if self.in_flight > 0.0 { self.in_flight.min(other.in_flight) } else { other.in_flight };
+        for (evidence, counts) in &other.evidence {
+            let sums = self.evidence.entry(evidence.clone()).or_default();
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        for (sums, counts) in self.baselines.iter_mut().zip(&other.baselines) {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
     }
 }
 

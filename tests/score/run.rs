@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Result, bail};
 use tracemend_tests::audit::audit;
+use tracemend_tests::baseline::{self, BASELINES};
 use tracemend_tests::load::Concurrency;
 use tracemend_tests::patterns::{Outcome, Pattern, Trial, Variant, directory};
 use tracemend_tests::score::{EdgeFate, Edges};
@@ -62,6 +63,12 @@ fn run(trial: &Trial, row: &mut Row) -> Result<()> {
     let outcome = trial.run(&scene)?;
     let edges = outcome.truth.edges(&outcome.stopped.spans)?;
     add(row, trial, &edges, &outcome);
+    let facts = baseline::facts(&outcome.stopped.spans, &outcome.recording)?;
+    for (baseline, sum) in BASELINES.iter().zip(&mut row.more.baselines) {
+        let guessed = outcome.truth.edges(&baseline.relink(&outcome.stopped.spans, &facts))?;
+        sum[0] += guessed.count(EdgeFate::Right);
+        sum[1] += guessed.wrong();
+    }
     for doubt in audit(&outcome)? {
         row.more.defects.push(format!("audit: {doubt}"));
     }

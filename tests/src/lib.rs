@@ -18,6 +18,7 @@
 pub mod actor;
 pub mod agent;
 pub mod audit;
+pub mod baseline;
 pub mod bpf;
 pub mod clock;
 pub mod collector;
