@@ -35,6 +35,12 @@ pub const SETTLING_BYTES_MAX: usize = HALVES_BYTES_MAX / 5 * 3;
 /// orphans.
 pub const THREADS_MAX: usize = 65_536;
 
+/// Units of runtimes remembered. Beyond it those known longest are forgotten, and counted: their calls are orphans.
+pub const UNITS_MAX: usize = 65_536;
+
+/// Units whose records a thread may be ahead by: as many as connections it writes to between two parts of one head.
+pub const RUNNING_MAX: usize = 8;
+
 /// Processes whose facts are remembered. Beyond it those of the lowest process ids are forgotten, and counted: their
 /// spans have no resource.
 pub const PROCESSES_MAX: usize = 32_768;

@@ -70,6 +70,9 @@ impl Facts {
             | Event::Exit(_)
             | Event::Count(_)
             | Event::Closing { .. }
+            | Event::Running(_)
+            | Event::UnitBorn(_)
+            | Event::UnitEnded { .. }
             | Event::Process(_) => {}
         }
     }

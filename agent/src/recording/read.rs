@@ -19,7 +19,11 @@ pub enum Error {
     #[error("is not a recording of tracemend")]
     NoRecording,
     /// It was made by an agent that recorded in another layout.
-    #[error("has version {0} of the layout, and this agent reads version {reads}", reads = recording::VERSION)]
+    #[error(
+        "has version {0} of the layout, and this agent reads versions {oldest} to {latest}",
+        oldest = recording::OLDEST,
+        latest = recording::VERSION
+    )]
     Version(u16),
     /// A frame is longer than any is.
     #[error("is damaged: entry {entry} claims to have {bytes} bytes")]
@@ -76,7 +80,7 @@ impl<R: Read> Recording<R> {
             return Err(Error::NoRecording);
         }
         let version = u16::from_le_bytes([low, high]);
-        if version != recording::VERSION {
+        if !(recording::OLDEST..=recording::VERSION).contains(&version) {
             return Err(Error::Version(version));
         }
         let mut frames = GzDecoder::new(source);

@@ -72,7 +72,11 @@ fn other_files_are_refused_and_damaged_ones_named() {
     other[8] = 99;
     assert_eq!(
         refused(&other),
-        format!("has version 99 of the layout, and this agent reads version {}", recording::VERSION)
+        format!(
+            "has version 99 of the layout, and this agent reads versions {} to {}",
+            recording::OLDEST,
+            recording::VERSION
+        )
     );
     for cut in [11, 20, whole.len() / 2, whole.len() - 20] {
         let read: Result<Vec<Entry>, Error> = Recording::new(&whole[..cut]).and_then(Iterator::collect);

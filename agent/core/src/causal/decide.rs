@@ -6,18 +6,27 @@ use crate::causal::Causes;
 use crate::causal::half::{Decided, Half};
 use crate::causal::judge::Judgement;
 use crate::causal::settle::Moment;
-use crate::ids::{BootNanos, SockCookie, SpanId, ThreadId, TraceId};
+use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, ThreadId, TraceId, UnitId};
 use crate::limits::{CAUSE_DEPTH_MAX, PEER_SKEW_NS};
 use crate::proto::exchange::{HalfKey, Role};
 use crate::span::{Confidence, Decision, Evidence, OrphanReason, SpanLink, Value, names};
 
-/// Why a decision cannot be made yet: a thread on the way to the root must end first.
+/// Why a decision cannot be made yet: a thread or a unit on the way to the root must end first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// The thread.
-    pub thread: ThreadId,
+    /// What must end.
+    pub on: On,
     /// When its end would tell nothing any more, unless it acts again.
     pub until: BootNanos,
+}
+
+/// What a decision waits for the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum On {
+    /// A thread.
+    Thread(ThreadId),
+    /// A unit of a runtime.
+    Unit(ProcessId, UnitId),
 }
 
 impl Causes {
@@ -25,7 +34,7 @@ impl Causes {
     /// built from it.
     ///
     /// # Errors
-    /// If a thread must end first; never at the last moment.
+    /// If a thread or a unit must end first; never at the last moment.
     pub(super) fn decide(&mut self, key: HalfKey, moment: Moment) -> Result<Option<Arc<Decided>>, Pending> {
         let Some(half) = self.halves.get(key) else { return Ok(None) };
         if let Some(decided) = &half.decided {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::causal::identity::ExchangeId;
-use crate::decode::{Connect, Endpoint};
+use crate::decode::{Connect, Endpoint, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -46,6 +46,8 @@ pub struct Half {
     pub gap: bool,
     /// A request was open in its process when it started.
     pub serving: bool,
+    /// The unit of a runtime that sent it, at a client, if it was told.
+    pub unit: Option<Unit>,
     /// What was decided, for good.
     pub decided: Option<Arc<Decided>>,
 }

@@ -1,7 +1,7 @@
 //! Which request caused a call: every kind of evidence is asked, and none hides another.
 
 use crate::causal::Causes;
-use crate::causal::decide::Pending;
+use crate::causal::decide::{On, Pending};
 use crate::causal::half::Half;
 use crate::causal::halves::Named;
 use crate::causal::lineage::{Birth, Process};
@@ -21,7 +21,7 @@ pub(super) enum Opinion {
     Cause(HalfKey, Evidence, Confidence),
     /// It cannot say, for this reason.
     Silent(OrphanReason),
-    /// It will be able to say when a thread has ended, or never.
+    /// It will be able to say when a thread or a unit has ended, or never.
     Pending(Pending),
 }
 
@@ -38,7 +38,7 @@ pub enum Judgement {
     Orphan(OrphanReason),
     /// The process was serving nothing: a trace begins here.
     Root,
-    /// A thread must end first.
+    /// A thread or a unit must end first.
     Pending(Pending),
 }
 
@@ -108,6 +108,19 @@ impl Causes {
         if self.executable(half.process) == nginx::EXECUTABLE {
             return self.nginx(half, 0);
         }
+        match (self.unit(half, asked, moment), self.thread(half, asked, moment)) {
+            (Some(Opinion::Cause(one, ..)), Opinion::Cause(other, ..)) if one != other => {
+                Opinion::Silent(OrphanReason::Conflict)
+            }
+            (Some(unit @ Opinion::Cause(..)), _) => unit,
+            (_, thread @ Opinion::Cause(..)) => thread,
+            (Some(unit), _) => unit,
+            (None, thread) => thread,
+        }
+    }
+
+    /// The opinion of the tags that the calling thread carries.
+    fn thread(&self, half: &Half, asked: BootNanos, moment: Moment) -> Opinion {
         match (self.same_thread(half, asked), half.request.actor.own) {
             // A thread that reads requests is a server: what it was born in says nothing any more.
             (Opinion::Silent(OrphanReason::NoLineage), None) => {
@@ -171,7 +184,8 @@ impl Causes {
         match known.exited {
             _ if ended.since(busy) > LINGER_NS => worker,
             None => {
-                Opinion::Pending(Pending { thread: act.thread, until: BootNanos(busy.0.saturating_add(LINGER_NS + 1)) })
+                let until = BootNanos(busy.0.saturating_add(LINGER_NS + 1));
+                Opinion::Pending(Pending { on: On::Thread(act.thread), until })
             }
             Some(exited) if exited.done => {
                 let within = self.halves.get(cause).is_some_and(|half| half.open_at(act.time));

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::decode::{Actor, Exit, Fork, Tag};
+use crate::decode::{Actor, Exit, Fork, Running, Tag};
 use crate::ids::{BootNanos, ProcessId, ThreadId, Tid};
-use crate::limits::{EXITED_THREAD_NS, THREADS_MAX};
+use crate::limits::{EXITED_THREAD_NS, RUNNING_MAX, THREADS_MAX};
 use crate::proto::exchange::HalfKey;
 
 /// What is known of a thread.
@@ -19,6 +19,8 @@ pub struct Thread {
     /// Requests it read that are not over.
     pub reading: BTreeSet<HalfKey>,
     last_seq: u32,
+    /// The latest units it ran as it moved bytes.
+    running: VecDeque<Running>,
 }
 
 /// The creation of a thread, or of a process by its first thread.
@@ -110,6 +112,22 @@ impl Lineage {
         thread.last_seq = actor.seq;
         thread.acted = thread.acted.max(time);
         gap
+    }
+
+    /// Notes what a thread's next record is of.
+    pub fn running(&mut self, running: Running) {
+        let thread = self.threads.entry(running.thread).or_default();
+        thread.running.push_back(running);
+        if thread.running.len() > RUNNING_MAX {
+            thread.running.pop_front();
+        }
+    }
+
+    /// The unit that a thread ran in the act that a record tells of, if that was told.
+    #[must_use]
+    pub fn ran(&self, actor: &Actor) -> Option<Running> {
+        let running = &self.threads.get(&actor.thread)?.running;
+        running.iter().find(|running| running.seq == actor.seq).copied()
     }
 
     /// Notes a creation.

@@ -3,6 +3,7 @@
 //! - `half`, `halves`: halves of exchanges, how they are found, and what tags name
 //! - `identity`: what both ends call an exchange, and the ids hashed from it
 //! - `lineage`: who was created by whom, and which threads prove anything
+//! - `units`: what runtimes run on threads, as far as an adapter tells
 //! - `judge`: the opinions of every kind of evidence; `runtime/`: the programs with rules of their own
 //! - `decide`: from judgements to trace and parent; a decision never changes
 //! - `explain`: why a span has the parent it has, on request
@@ -20,20 +21,23 @@ mod judge;
 mod lineage;
 pub mod runtime;
 mod settle;
+mod units;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use decide::On;
 use explain::Explanation;
 use half::Half;
 use halves::Halves;
 use identity::{ExchangeId, Minter};
 use lineage::Lineage;
+use units::Units;
 use waiting::Waiting;
 
-use crate::decode::{Actor, Exit, Fork, Link, Opened, Process};
-use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId};
+use crate::decode::{Actor, Direction, Exit, Fork, Link, Opened, Process, Running, UnitBorn};
+use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
 use crate::limits::{PROCESSES_MAX, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
 use crate::stats::Stats;
@@ -46,6 +50,7 @@ pub struct Causes {
     halves: Halves,
     waiting: Waiting,
     lineage: Lineage,
+    units: Units,
     facts: BTreeMap<ProcessId, Arc<Process>>,
     /// Processes that ended, in the order they did.
     ended: VecDeque<(BootNanos, ProcessId)>,
@@ -66,6 +71,7 @@ impl Causes {
             halves: Halves::default(),
             waiting: Waiting::default(),
             lineage: Lineage::default(),
+            units: Units::default(),
             facts: BTreeMap::new(),
             ended: VecDeque::new(),
             path: Vec::new(),
@@ -110,6 +116,29 @@ impl Causes {
         if serves {
             self.turned(actor.thread, time, cookie);
         }
+    }
+
+    /// The unit that a thread's next record is of.
+    pub fn running(&mut self, running: Running) {
+        self.lineage.running(running);
+    }
+
+    /// Bytes moved on a connection, after [`Self::acted`]: what unit moved them?
+    pub fn moved(&mut self, actor: &Actor, cookie: SockCookie, direction: Direction, serves: bool) {
+        if let Some(running) = self.lineage.ran(actor) {
+            self.units.acted(&running, cookie, serves && direction == Direction::Send);
+        }
+    }
+
+    /// A unit was created by one that carried no tag.
+    pub fn unit_born(&mut self, born: &UnitBorn) {
+        self.units.born(born);
+    }
+
+    /// A unit is no more.
+    pub fn unit_ended(&mut self, process: ProcessId, unit: UnitId, time: BootNanos) {
+        self.units.ended(process, unit, time);
+        self.waiting.has_ended(On::Unit(process, unit), time);
     }
 
     /// Records of a thread were lost. What it read may have been answered in them, so it proves nothing any more: not
@@ -171,6 +200,7 @@ impl Causes {
             }
         } else {
             process.calls.insert(key);
+            half.unit = self.lineage.ran(&half.request.actor).map(|running| running.unit);
         }
         self.waiting.begin(half.start(), key);
         self.halves.insert(half);
@@ -253,7 +283,7 @@ impl Causes {
     /// A thread ended.
     pub fn exited(&mut self, exit: &Exit) {
         self.lineage.exited(exit);
-        self.waiting.thread_ended(exit.thread, exit.time);
+        self.waiting.has_ended(On::Thread(exit.thread), exit.time);
         if exit.last {
             self.ended.push_back((exit.time, exit.thread.process));
         }

@@ -32,6 +32,7 @@ impl Causes {
             self.halves.remove(key);
         }
         self.stats.evicted_threads += self.lineage.sweep(now);
+        self.stats.evicted_units += self.units.sweep(now);
     }
 
     /// True if more is held than may be.
@@ -75,7 +76,7 @@ impl Causes {
         let (bytes, latest) = (half.bytes(), BootNanos(end.time.0.saturating_add(PENDING_NS)));
         let last = moment.last || moment.now >= latest;
         match self.decide(key, Moment { last, ..moment }) {
-            Err(Pending { thread, until }) => self.waiting.postpone(key, until.min(latest), thread, bytes),
+            Err(Pending { on, until }) => self.waiting.postpone(key, until.min(latest), on, bytes),
             Ok(None) => {}
             Ok(Some(decided)) => {
                 self.waiting.settled(key, moment.now);
@@ -123,6 +124,7 @@ impl Causes {
             let left = self.left_open(id);
             if left.is_empty() {
                 self.facts.remove(&id);
+                self.units.process_ended(id);
                 continue;
             }
             // They have yet to settle.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::ids::{BootNanos, ThreadId};
+use crate::causal::decide::On;
+use crate::ids::BootNanos;
 use crate::proto::exchange::HalfKey;
 
 /// Every half, by what it waits for.
@@ -13,8 +14,8 @@ pub(super) struct Waiting {
     ended: HashMap<HalfKey, Ended>,
     /// The ended ones, by the time they are due.
     due: BTreeSet<(BootNanos, HalfKey)>,
-    /// Those of them that the end of a thread may settle earlier.
-    threads: BTreeSet<(ThreadId, HalfKey)>,
+    /// Those of them that the end of something may settle earlier.
+    on: BTreeSet<(On, HalfKey)>,
     ended_bytes: usize,
     /// In the order they settled.
     settled: VecDeque<(BootNanos, HalfKey)>,
@@ -23,7 +24,7 @@ pub(super) struct Waiting {
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     due: BootNanos,
-    thread: Option<ThreadId>,
+    on: Option<On>,
     bytes: usize,
 }
 
@@ -37,7 +38,7 @@ impl Waiting {
     pub(super) fn end(&mut self, start: BootNanos, key: HalfKey, due: BootNanos, bytes: usize) {
         self.open.remove(&(start, key));
         self.ended_bytes += bytes;
-        self.ended.insert(key, Ended { due, thread: None, bytes });
+        self.ended.insert(key, Ended { due, on: None, bytes });
         self.due.insert((due, key));
     }
 
@@ -46,25 +47,25 @@ impl Waiting {
         self.open.remove(&(start, key));
     }
 
-    /// A half cannot settle before `due`, or the end of a thread.
-    pub(super) fn postpone(&mut self, key: HalfKey, due: BootNanos, thread: ThreadId, bytes: usize) {
+    /// A half cannot settle before `due`, or the end of what it waits for.
+    pub(super) fn postpone(&mut self, key: HalfKey, due: BootNanos, on: On, bytes: usize) {
         self.ended_bytes += bytes;
-        self.ended.insert(key, Ended { due, thread: Some(thread), bytes });
+        self.ended.insert(key, Ended { due, on: Some(on), bytes });
         self.due.insert((due, key));
-        self.threads.insert((thread, key));
+        self.on.insert((on, key));
     }
 
-    /// A thread ended: what waited for it is due.
-    pub(super) fn thread_ended(&mut self, thread: ThreadId, now: BootNanos) {
+    /// Something ended: what waited for it is due.
+    pub(super) fn has_ended(&mut self, on: On, now: BootNanos) {
         let first = HalfKey { cookie: crate::ids::SockCookie(0), offset: 0 };
         let last = HalfKey { cookie: crate::ids::SockCookie(u64::MAX), offset: u64::MAX };
-        let woken: Vec<HalfKey> = self.threads.range((thread, first)..=(thread, last)).map(|(_, key)| *key).collect();
+        let woken: Vec<HalfKey> = self.on.range((on, first)..=(on, last)).map(|(_, key)| *key).collect();
         for key in woken {
-            self.threads.remove(&(thread, key));
+            self.on.remove(&(on, key));
             if let Some(ended) = self.ended.get_mut(&key) {
                 self.due.remove(&(ended.due, key));
                 ended.due = ended.due.min(now);
-                ended.thread = None;
+                ended.on = None;
                 self.due.insert((ended.due, key));
             }
         }
@@ -79,8 +80,8 @@ impl Waiting {
         self.due.pop_first();
         if let Some(ended) = self.ended.remove(&key) {
             self.ended_bytes -= ended.bytes;
-            if let Some(thread) = ended.thread {
-                self.threads.remove(&(thread, key));
+            if let Some(on) = ended.on {
+                self.on.remove(&(on, key));
             }
         }
         Some(key)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, Tid};
+use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, Tid, UnitId};
 
 /// Everything the pipeline reacts to, in order of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,19 @@ pub enum Event {
     Listen(Listen),
     /// What the host knows of a process: precedes the first event that names it, and follows each exec.
     Process(Arc<Process>),
+    /// The unit that a thread's next record is of.
+    Running(Running),
+    /// A unit was created by one that carried no tag.
+    UnitBorn(UnitBorn),
+    /// A unit that was told of is no more.
+    UnitEnded {
+        /// The unit's process.
+        process: ProcessId,
+        /// The unit.
+        unit: UnitId,
+        /// When.
+        time: BootNanos,
+    },
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
@@ -295,6 +308,49 @@ pub struct Listen {
     pub port: u16,
 }
 
+/// What a runtime ran on a thread as it moved bytes: precedes the record of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// When.
+    pub time: BootNanos,
+    /// The thread.
+    pub thread: ThreadId,
+    /// [`Actor::seq`] of the record that it precedes.
+    pub seq: u32,
+    /// The unit.
+    pub unit: Unit,
+}
+
+/// A unit, and every tag that may say on whose behalf it acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// The unit.
+    pub id: UnitId,
+    /// The turn it last received bytes of, on a connection it does not call over.
+    pub own: Option<Tag>,
+    /// `own` of the unit that created it, then; or what that one had inherited itself.
+    pub inherited: Option<Tag>,
+    /// The connection that it answers on; or, with `since`, that a unit it stems from does.
+    pub answers: Option<SockCookie>,
+    /// When the line of units it stems from left the one that answers: what was asked there then is what it was born in.
+    pub since: Option<BootNanos>,
+    /// The unit that read `inherited`, or that answers on `answers`.
+    pub via: Option<UnitId>,
+}
+
+/// A unit was created by one that carried no tag: what that one answers may show later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitBorn {
+    /// When.
+    pub time: BootNanos,
+    /// The process of both.
+    pub process: ProcessId,
+    /// The created unit.
+    pub unit: UnitId,
+    /// The unit that created it.
+    pub creator: UnitId,
+}
+
 impl Event {
     /// When it happened; none for facts of the host, which have no time of their own.
     #[must_use]
@@ -303,10 +359,12 @@ impl Event {
             Self::Open(open) => Some(open.time),
             Self::Data(data) => Some(data.time),
             Self::Count(count) => Some(count.time),
-            Self::Closing { time, .. } | Self::Exec { time, .. } => Some(*time),
+            Self::Closing { time, .. } | Self::Exec { time, .. } | Self::UnitEnded { time, .. } => Some(*time),
             Self::Fork(fork) => Some(fork.time),
             Self::Exit(exit) => Some(exit.time),
             Self::Listen(listen) => Some(listen.time),
+            Self::Running(running) => Some(running.time),
+            Self::UnitBorn(born) => Some(born.time),
             Self::Process(_) => None,
         }
     }
@@ -321,6 +379,9 @@ impl Event {
             Self::Exec { process, .. } => Some(*process),
             Self::Exit(exit) => Some(exit.thread.process),
             Self::Listen(listen) => Some(listen.process),
+            Self::Running(running) => Some(running.thread.process),
+            Self::UnitBorn(born) => Some(born.process),
+            Self::UnitEnded { process, .. } => Some(*process),
             Self::Count(_) | Self::Closing { .. } | Self::Process(_) => None,
         }
     }

@@ -6,6 +6,6 @@ mod record;
 
 pub use event::{
     Actor, Address, Bases, CaptureGap, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link,
-    Listen, Open, Opened, Process, Tag,
+    Listen, Open, Opened, Process, Running, Tag, Unit, UnitBorn,
 };
 pub use record::{Error, decode};

@@ -98,6 +98,9 @@ impl Engine {
             Event::Fork(fork) => self.causes.forked(&fork),
             Event::Exec { process, .. } => self.causes.executed(process),
             Event::Exit(exit) => self.causes.exited(&exit),
+            Event::Running(running) => self.causes.running(running),
+            Event::UnitBorn(born) => self.causes.unit_born(&born),
+            Event::UnitEnded { process, unit, time } => self.causes.unit_ended(process, unit, time),
             // Targets by port are the agent's business.
             Event::Listen(_) => {}
         }
@@ -198,6 +201,7 @@ impl Engine {
             Some(Verdict::Undecided | Verdict::Other) | None => connection.serves(),
         };
         self.causes.acted(&data.actor, data.time, data.cookie, serves);
+        self.causes.moved(&data.actor, data.cookie, data.direction, serves);
         if linked && self.connections.is_agents(link) {
             self.leave_out(data.cookie, out);
         }
@@ -320,6 +324,7 @@ impl Engine {
             concurrent: false,
             gap: false,
             serving: false,
+            unit: None,
             decided: None,
             request,
         };

@@ -14,6 +14,8 @@ pub enum Evidence {
     Thread,
     /// The thread or process that made the call was created while serving the request.
     Birth,
+    /// The unit of a runtime that made the call works for the request, or was created while serving it.
+    Unit,
     /// A known discipline of nginx.
     Nginx,
     /// Nothing caused it: the first span of its trace.
@@ -24,7 +26,8 @@ pub enum Evidence {
 
 impl Evidence {
     /// All of them, in the order docs list them.
-    pub const ALL: [Self; 7] = [Self::Peer, Self::Wire, Self::Thread, Self::Birth, Self::Nginx, Self::Root, Self::None];
+    pub const ALL: [Self; 8] =
+        [Self::Peer, Self::Wire, Self::Thread, Self::Birth, Self::Unit, Self::Nginx, Self::Root, Self::None];
 
     /// The value of `tracemend.link.evidence`.
     #[must_use]
@@ -34,6 +37,7 @@ impl Evidence {
             Self::Wire => "wire",
             Self::Thread => "thread",
             Self::Birth => "birth",
+            Self::Unit => "unit",
             Self::Nginx => "nginx",
             Self::Root => "root",
             Self::None => "none",
@@ -50,6 +54,10 @@ impl Evidence {
             }
             Self::Thread => "the thread that made the call read the request and never interleaves requests",
             Self::Birth => "the thread or process that made the call was created while serving the request",
+            Self::Unit => {
+                "the runtime's own unit that made the call read the request, answers on its connection, or was created \
+                 while serving it"
+            }
             Self::Nginx => "nginx made the call in the turn of the request, or over the connection it opened for it",
             Self::Root => "the first span of its trace: nothing observed caused it",
             Self::None => "no cause could be proved: see the orphan reason",

@@ -25,6 +25,8 @@ pub struct Stats {
     pub settled_early: u64,
     /// Threads forgotten to make room.
     pub evicted_threads: u64,
+    /// Units of runtimes forgotten to make room.
+    pub evicted_units: u64,
     /// Processes whose facts were forgotten to make room.
     pub evicted_processes: u64,
     /// Connections forgotten to make room.
@@ -61,6 +63,7 @@ impl Stats {
             ("forgotten_causes", self.forgotten_causes),
             ("settled_early", self.settled_early),
             ("evicted_threads", self.evicted_threads),
+            ("evicted_units", self.evicted_units),
             ("evicted_processes", self.evicted_processes),
             ("evicted_connections", self.evicted_connections),
             ("given_up_connections", self.given_up_connections),

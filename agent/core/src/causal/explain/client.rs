@@ -2,6 +2,7 @@
 
 use super::{Candidate, subject};
 use crate::causal::Causes;
+use crate::causal::decide::{On, Pending};
 use crate::causal::half::{Decided, Half};
 use crate::causal::judge::{Opinion, Wire};
 use crate::causal::lineage::Process;
@@ -112,8 +113,11 @@ impl Causes {
                 "silent: the thread read no request, and was not created for one".into()
             }
             Opinion::Silent(reason) => format!("silent ({}): {}", reason.name(), reason.meaning()),
-            Opinion::Pending(pending) => {
-                format!("silent: thread {} has not ended, so it may be a worker", pending.thread.tid.0)
+            Opinion::Pending(Pending { on: On::Thread(thread), .. }) => {
+                format!("silent: thread {} has not ended, so it may be a worker", thread.tid.0)
+            }
+            Opinion::Pending(Pending { on: On::Unit(..), .. }) => {
+                "silent: the unit that calls has not ended, so it may be a worker".into()
             }
         }
     }
@@ -132,7 +136,7 @@ const fn wire_names(wire: &Wire) -> Option<HalfKey> {
 
 const fn kernel_names(opinion: Opinion) -> Option<HalfKey> {
     match opinion {
-        Opinion::Cause(key, Evidence::Thread | Evidence::Birth | Evidence::Nginx, _) => Some(key),
+        Opinion::Cause(key, Evidence::Thread | Evidence::Birth | Evidence::Unit | Evidence::Nginx, _) => Some(key),
         Opinion::Cause(..) | Opinion::Silent(_) | Opinion::Pending(_) => None,
     }
 }

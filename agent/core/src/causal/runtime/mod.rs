@@ -1,3 +1,4 @@
 //! Rules of runtimes and programs whose discipline is known.
 
 pub mod nginx;
+mod units;

@@ -7,6 +7,7 @@ mod ends;
 mod nginx;
 mod schedules;
 mod threads;
+mod units;
 mod wire;
 mod world;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::decode::{
     Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open, Opened,
-    Process, Tag,
+    Process, Running, Tag, Unit, UnitBorn,
 };
 use crate::engine::{Engine, Options, Output, Policy};
-use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
+use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
 use crate::span::{Kind, Span, Value};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -23,6 +23,7 @@ struct Carried {
     own: Option<Tag>,
     birth: Option<Tag>,
     ancestor: Option<Tag>,
+    unit: Option<u64>,
 }
 
 /// Both sockets of a connection.
@@ -66,6 +67,7 @@ pub struct World {
     now: u64,
     threads: HashMap<Actors, Carried>,
     sockets: HashMap<SockCookie, Socket>,
+    units: HashMap<(u32, u64), Unit>,
     cookies: u64,
     fate: Fate,
 }
@@ -82,6 +84,7 @@ impl World {
             now: 1_000 * MILLISECOND,
             threads: HashMap::new(),
             sockets: HashMap::new(),
+            units: HashMap::new(),
             cookies: 0,
             fate: Fate::Told,
         }
@@ -251,6 +254,42 @@ impl World {
         self
     }
 
+    /// A thread turns to a unit.
+    pub fn run(&mut self, by: Actors, unit: u64) -> &mut Self {
+        self.threads.entry(by).or_default().unit = Some(unit);
+        self.units.entry((by.0, unit)).or_insert(Unit { id: UnitId(unit), ..Unit::default() });
+        self
+    }
+
+    /// The unit that a thread runs creates one.
+    pub fn create(&mut self, by: Actors, child: u64) -> &mut Self {
+        self.now += 1;
+        let (time, process) = (BootNanos(self.now), process(by.0));
+        let creator = self.threads.get(&by).and_then(|thread| thread.unit).expect("a thread that runs a unit");
+        let parent = self.units[&(by.0, creator)];
+        let id = UnitId(child);
+        let born = match parent {
+            Unit { answers: Some(_), .. } => Unit { id, own: None, since: parent.since.or(Some(time)), ..parent },
+            Unit { own: Some(_), .. } => {
+                Unit { id, own: None, inherited: parent.own, via: Some(parent.id), ..Unit::default() }
+            }
+            _ => Unit { id, ..parent },
+        };
+        if born.answers.is_none() && born.inherited.is_none() {
+            self.push(Event::UnitBorn(UnitBorn { time, process, unit: id, creator: parent.id }));
+        }
+        self.units.insert((by.0, child), born);
+        self
+    }
+
+    /// A unit is no more.
+    pub fn end_unit(&mut self, pid: u32, unit: u64) -> &mut Self {
+        self.now += 1;
+        self.units.remove(&(pid, unit));
+        self.push(Event::UnitEnded { process: process(pid), unit: UnitId(unit), time: BootNanos(self.now) });
+        self
+    }
+
     /// Loses a record of a thread.
     pub fn lose(&mut self, who: Actors) -> &mut Self {
         self.threads.entry(who).or_default().seq += 1;
@@ -332,6 +371,18 @@ impl World {
                 carried.own = Some(tag);
             }
         }
+        let asks = socket.active || socket.old;
+        let running = carried.unit.and_then(|unit| self.units.get_mut(&(by.0, unit)));
+        if let Some(unit) = running {
+            if direction == Direction::Recv && !asks {
+                unit.own = Some(tag);
+            }
+            if direction == Direction::Send && !asks && unit.own.or(unit.inherited).is_none() && unit.answers.is_none()
+            {
+                unit.answers = Some(cookie);
+                unit.via = Some(unit.id);
+            }
+        }
         if self.fate == Fate::Shed {
             return self;
         }
@@ -365,6 +416,14 @@ impl World {
             return self;
         }
         carried.seq += 1;
+        if let Some(unit) = carried.unit.and_then(|unit| self.units.get(&(by.0, unit)))
+            && direction == Direction::Send
+            && turn_start
+            && self.fate == Fate::Told
+        {
+            let running = Running { time, thread: thread(by), seq: carried.seq, unit: *unit };
+            self.engine.push(Event::Running(running), &mut self.out);
+        }
         let data = Data {
             time,
             cookie,

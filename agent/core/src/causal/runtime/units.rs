@@ -1,0 +1,146 @@
+//! Runtimes whose units are told: a unit works for the request it read, answers, or was created while serving.
+//!
+//! - What a unit reads it works for, unless it reads several connections: such a unit runs the callbacks of a loop.
+//! - A unit that answers on one connection works for whatever request is open there; a unit that it creates, for the one
+//!   that was open then. Answering may show only after the call it explains, since judgement comes with hindsight.
+//! - What a unit was created in is proof only once it has ended, as of threads: while it lives it may be a worker, whose next
+//!   job is another's.
+
+use crate::causal::Causes;
+use crate::causal::decide::{On, Pending};
+use crate::causal::half::Half;
+use crate::causal::halves::Named;
+use crate::causal::judge::Opinion;
+use crate::causal::settle::Moment;
+use crate::decode::{Tag, Unit};
+use crate::ids::{BootNanos, SockCookie};
+use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS};
+use crate::proto::exchange::{HalfKey, Role};
+use crate::span::{Confidence, Evidence, OrphanReason};
+
+/// How a unit is tied to a request.
+enum Tie {
+    /// It works for it itself.
+    Its(HalfKey),
+    /// It stems from a unit that did.
+    Born(HalfKey),
+}
+
+impl Causes {
+    /// The opinion of the unit that made a call; none if no unit was told.
+    pub(in crate::causal) fn unit(&self, half: &Half, asked: BootNanos, moment: Moment) -> Option<Opinion> {
+        let unit = half.unit?;
+        Some(match self.tie(half, unit, asked) {
+            Err(reason) => Opinion::Silent(reason),
+            Ok(Tie::Its(key)) => self.proven(half, key, asked).map_or_else(Opinion::Silent, |within| {
+                if within {
+                    Opinion::Cause(key, Evidence::Unit, Confidence::Exact)
+                } else {
+                    Opinion::Silent(OrphanReason::NoLineage)
+                }
+            }),
+            Ok(Tie::Born(key)) => match self.proven(half, key, asked) {
+                Err(reason) => Opinion::Silent(reason),
+                Ok(within) => self.inherited(half, key, within, moment),
+            },
+        })
+    }
+
+    fn tie(&self, half: &Half, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
+        let process = half.process;
+        if let (Some(cookie), Some(via)) = (unit.answers, unit.via) {
+            if self.units.answers(process, via) != Some(cookie) {
+                return Err(OrphanReason::EventLoop);
+            }
+            return match unit.since {
+                None => self.serving(cookie, asked).map(Tie::Its),
+                Some(since) => self.serving(cookie, since).map(Tie::Born),
+            };
+        }
+        if let Some(own) = unit.own.filter(|_| !self.units.is_shared(process, unit.id)) {
+            return self.read(own, asked).map(Tie::Its);
+        }
+        if let (Some(inherited), Some(via)) = (unit.inherited, unit.via) {
+            if self.units.is_shared(process, via) {
+                return Err(OrphanReason::EventLoop);
+            }
+            return self.read(inherited, asked).map(Tie::Born);
+        }
+        self.stems(half, unit, asked)
+    }
+
+    /// A unit without a tag: it, or one that it stems from, may have turned out to answer on a connection.
+    fn stems(&self, half: &Half, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
+        let (mut id, mut time) = (unit.id, asked);
+        for depth in 0..CAUSE_DEPTH_MAX {
+            if let Some(cookie) = self.units.answers(half.process, id) {
+                let key = self.serving(cookie, time)?;
+                return Ok(if depth == 0 { Tie::Its(key) } else { Tie::Born(key) });
+            }
+            let Some((creator, born)) = self.units.get(half.process, id).and_then(|known| known.born) else { break };
+            (id, time) = (creator, born);
+        }
+        Err(OrphanReason::NoLineage)
+    }
+
+    /// The only request that was open on a connection.
+    fn serving(&self, cookie: SockCookie, time: BootNanos) -> Result<HalfKey, OrphanReason> {
+        let open = |half: &&Half| half.request.role == Role::Server && half.open_at(time);
+        let mut open = self.halves.of_socket(cookie).filter(open);
+        match (open.next(), open.next()) {
+            (None, _) => Err(OrphanReason::NoLineage),
+            (Some(one), None) => Ok(one.request.key),
+            (Some(_), Some(_)) => Err(OrphanReason::AmbiguousBatch),
+        }
+    }
+
+    /// The request whose bytes a tag names.
+    fn read(&self, tag: Tag, asked: BootNanos) -> Result<HalfKey, OrphanReason> {
+        match self.halves.named(tag, asked) {
+            Named::One(key) => Ok(key),
+            Named::Several => Err(OrphanReason::AmbiguousBatch),
+            Named::Nothing => Err(OrphanReason::OpaqueHop),
+        }
+    }
+
+    /// True if a request was open as the call was made; the reason why it proves nothing, if so.
+    fn proven(&self, half: &Half, key: HalfKey, asked: BootNanos) -> Result<bool, OrphanReason> {
+        let served = self.halves.get(key).filter(|served| served.process == half.process);
+        let served = served.ok_or(OrphanReason::NoLineage)?;
+        if served.request.actor.lossy != half.request.actor.lossy {
+            return Err(OrphanReason::Lossy);
+        }
+        Ok(served.open_at(asked))
+    }
+
+    /// What a unit was born in, once it has ended.
+    fn inherited(&self, half: &Half, key: HalfKey, within: bool, moment: Moment) -> Opinion {
+        let worker = Opinion::Silent(OrphanReason::WorkerWithoutItem);
+        let Some(unit) = half.unit else { return worker };
+        let known = self.units.get(half.process, unit.id);
+        let ended = known.and_then(|known| known.ended);
+        let acted = known.map_or(half.start(), |known| known.acted);
+        let busy = match half.end {
+            Some(end) if !self.calls(half, unit) => end.time.max(acted),
+            _ => moment.now,
+        };
+        match ended {
+            Some(ended) if ended.since(busy) <= LINGER_NS => {
+                let confidence = if within { Confidence::Exact } else { Confidence::Strong };
+                Opinion::Cause(key, Evidence::Unit, confidence)
+            }
+            None if !moment.last && moment.now.since(busy) <= LINGER_NS => {
+                let until = BootNanos(busy.0.saturating_add(LINGER_NS + 1));
+                Opinion::Pending(Pending { on: On::Unit(half.process, unit.id), until })
+            }
+            Some(_) | None => worker,
+        }
+    }
+
+    /// True if a unit waits for the answer of another call.
+    fn calls(&self, half: &Half, unit: Unit) -> bool {
+        let open = self.lineage.process(half.process).map(|process| &process.calls);
+        let mut calls = open.into_iter().flatten().filter_map(|key| self.halves.get(*key)?.unit);
+        calls.any(|other| other.id == unit.id)
+    }
+}

@@ -1,0 +1,141 @@
+//! Units of runtimes: who was created by whom, what each answers, and which of them prove anything.
+//!
+//! Only units that were told of are known: those that call, that answer, or that were created by one without a tag.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::decode::{Running, UnitBorn};
+use crate::ids::{BootNanos, ProcessId, SockCookie, UnitId};
+use crate::limits::{EXITED_THREAD_NS, UNITS_MAX};
+
+type Key = (ProcessId, UnitId);
+
+/// What is known of a unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// The unit that created it and when, if it carried no tag then.
+    pub born: Option<(UnitId, BootNanos)>,
+    /// When it acted last.
+    pub acted: BootNanos,
+    /// When it ended.
+    pub ended: Option<BootNanos>,
+    reads: Sockets,
+    answers: Sockets,
+}
+
+/// The connections that something was seen on: more than one are as good as any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sockets {
+    #[default]
+    None,
+    One(SockCookie),
+    Several,
+}
+
+impl Sockets {
+    fn add(&mut self, cookie: SockCookie) {
+        *self = match *self {
+            Self::None => Self::One(cookie),
+            Self::One(known) if known == cookie => *self,
+            Self::One(_) | Self::Several => Self::Several,
+        };
+    }
+}
+
+/// All units that may still matter.
+#[derive(Debug, Default)]
+pub struct Units {
+    known: BTreeMap<Key, Known>,
+    /// In the order they became known; those that are gone among them.
+    order: VecDeque<Key>,
+    /// In the order they ended.
+    ended: VecDeque<(BootNanos, Key)>,
+}
+
+impl Units {
+    /// What is known of a unit.
+    #[must_use]
+    pub fn get(&self, process: ProcessId, unit: UnitId) -> Option<&Known> {
+        self.known.get(&(process, unit))
+    }
+
+    /// The connection that a unit answers on, if it is a single one.
+    #[must_use]
+    pub fn answers(&self, process: ProcessId, unit: UnitId) -> Option<SockCookie> {
+        match self.get(process, unit)?.answers {
+            Sockets::One(cookie) => Some(cookie),
+            Sockets::None | Sockets::Several => None,
+        }
+    }
+
+    /// True if a unit reads the requests of several connections, as a loop does that runs its callbacks in one unit: what it
+    /// read last is not what it works for.
+    #[must_use]
+    pub fn is_shared(&self, process: ProcessId, unit: UnitId) -> bool {
+        self.get(process, unit).is_some_and(|known| known.reads == Sockets::Several)
+    }
+
+    /// A unit acted on a connection. `answers`: it sent on one over which its process serves.
+    pub fn acted(&mut self, running: &Running, cookie: SockCookie, answers: bool) {
+        let (process, unit) = (running.thread.process, running.unit);
+        let known = self.entry((process, unit.id));
+        known.acted = known.acted.max(running.time);
+        if let Some(own) = unit.own {
+            known.reads.add(own.cookie);
+        }
+        if answers {
+            known.answers.add(cookie);
+        }
+        if let (Some(via), Some(inherited)) = (unit.via, unit.inherited) {
+            self.entry((process, via)).reads.add(inherited.cookie);
+        }
+        if let (Some(via), Some(answered)) = (unit.via, unit.answers) {
+            self.entry((process, via)).answers.add(answered);
+        }
+    }
+
+    /// A unit was created by one that carried no tag.
+    pub fn born(&mut self, born: &UnitBorn) {
+        self.entry((born.process, born.unit)).born = Some((born.creator, born.time));
+    }
+
+    /// A unit is no more.
+    pub fn ended(&mut self, process: ProcessId, unit: UnitId, time: BootNanos) {
+        let key = (process, unit);
+        self.entry(key).ended = Some(time);
+        self.ended.push_back((time, key));
+    }
+
+    /// Forgets the units of a process that is no more.
+    pub fn process_ended(&mut self, process: ProcessId) {
+        let ended: Vec<Key> =
+            self.known.range((process, UnitId(0))..=(process, UnitId(u64::MAX))).map(|(key, _)| *key).collect();
+        for key in ended {
+            self.known.remove(&key);
+        }
+    }
+
+    /// Forgets what ended long ago. Returns how many had to be forgotten without an end.
+    pub fn sweep(&mut self, now: BootNanos) -> u64 {
+        while let Some((_, key)) = self.ended.pop_front_if(|(time, _)| now.since(*time) >= EXITED_THREAD_NS) {
+            self.known.remove(&key);
+        }
+        let mut evicted = 0;
+        while self.known.len() > UNITS_MAX
+            && let Some(key) = self.order.pop_front()
+        {
+            evicted += u64::from(self.known.remove(&key).is_some());
+        }
+        if self.order.len() > 2 * UNITS_MAX {
+            self.order.retain(|key| self.known.contains_key(key));
+        }
+        evicted
+    }
+
+    fn entry(&mut self, key: Key) -> &mut Known {
+        self.known.entry(key).or_insert_with(|| {
+            self.order.push_back(key);
+            Known::default()
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Units of a runtime: one thread that serves many requests at a time, each by units of its own.
+
+use super::*;
+
+const PID: u32 = A.0;
+/// The unit that accepts connections.
+const LOOP: u64 = 1;
+
+/// Two requests that one thread reads, each in a unit of its connection: the thread proves nothing.
+fn two_open(world: &mut World) -> (Wire, Wire) {
+    world.run(A, 101);
+    let one = open_nonblocking(world, A, "/one", "");
+    world.run(A, 102);
+    let other = open_nonblocking(world, A, "/other", "");
+    (one, other)
+}
+
+fn close_in(world: &mut World, wire: Wire, unit: u64) {
+    world.run(A, unit).answer(wire, A).hear(wire, CALLER);
+}
+
+#[test]
+fn what_a_unit_read_it_calls_for() {
+    let mut world = World::new();
+    let (one, other) = two_open(&mut world);
+    world.run(A, 101).call(A, &get("/first", "")).run(A, 102).call(A, &get("/second", ""));
+    close_in(&mut world, one, 101);
+    close_in(&mut world, other, 102);
+    let spans = world.end();
+    assert!(caused(&spans, "/first", "/one") && caused(&spans, "/second", "/other"));
+    assert_eq!(known(span(&spans, Kind::Client, "/first")), ("unit", "exact"));
+}
+
+#[test]
+fn what_a_unit_was_created_in_is_proof_once_it_ended() {
+    let mut world = World::new();
+    let (one, other) = two_open(&mut world);
+    world.run(A, 101).create(A, 201).run(A, 102).create(A, 202);
+    world.run(A, 201).call(A, &get("/first", "")).end_unit(PID, 201);
+    world.run(A, 202).call(A, &get("/second", ""));
+    close_in(&mut world, one, 101);
+    close_in(&mut world, other, 102);
+    let spans = world.end();
+    assert!(caused(&spans, "/first", "/one"));
+    assert_eq!(known(span(&spans, Kind::Client, "/second")), ("none", "worker without item"), "it lives on");
+}
+
+#[test]
+fn what_goes_on_after_the_answer_is_strong() {
+    let mut world = World::new();
+    let (one, other) = two_open(&mut world);
+    world.run(A, 101).create(A, 201).run(A, 201).create(A, 301);
+    close_in(&mut world, one, 101);
+    world.run(A, 301).call(A, &get("/late", "")).end_unit(PID, 301);
+    close_in(&mut world, other, 102);
+    let spans = world.end();
+    assert!(caused(&spans, "/late", "/one"));
+    assert_eq!(known(span(&spans, Kind::Client, "/late")), ("unit", "strong"));
+}
+
+#[test]
+fn a_unit_that_answers_works_for_what_is_asked_there() {
+    let mut world = World::new();
+    world.run(A, LOOP).create(A, 11).create(A, 12);
+    let (one, other) = two_open(&mut world);
+    // Another unit than the one that reads makes the call, and one that it creates; it answers only then.
+    world.run(A, 11).call(A, &get("/first", "")).create(A, 21).run(A, 21).call(A, &get("/child", "")).end_unit(PID, 21);
+    world.run(A, 12).call(A, &get("/second", ""));
+    close_in(&mut world, one, 11);
+    close_in(&mut world, other, 12);
+    // From then on it is known at once.
+    world.ask(one, CALLER, &get("/next", "")).run(A, 101).read_nonblocking(one, A, &get("/next", ""));
+    world.ask(other, CALLER, &get("/beside", "")).run(A, 102).read_nonblocking(other, A, &get("/beside", ""));
+    world.run(A, 11).call(A, &get("/third", "")).create(A, 22).run(A, 22).call(A, &get("/grandchild", ""));
+    world.end_unit(PID, 22);
+    close_in(&mut world, one, 11);
+    close_in(&mut world, other, 12);
+    let spans = world.end();
+    let links = [("/first", "/one"), ("/child", "/one"), ("/second", "/other"), ("/third", "/next")];
+    for (call, request) in links.into_iter().chain([("/grandchild", "/next")]) {
+        assert!(caused(&spans, call, request), "{call}: {:?}", known(span(&spans, Kind::Client, call)));
+        assert_eq!(known(span(&spans, Kind::Client, call)), ("unit", "exact"), "{call}");
+    }
+}
+
+#[test]
+fn a_unit_that_reads_many_connections_proves_nothing() {
+    let mut world = World::new();
+    world.run(A, LOOP);
+    let one = open_nonblocking(&mut world, A, "/one", "");
+    world.create(A, 21);
+    let other = open_nonblocking(&mut world, A, "/other", "");
+    world.run(A, LOOP).call(A, &get("/shared", ""));
+    world.run(A, 21).call(A, &get("/child", "")).end_unit(PID, 21);
+    close_in(&mut world, one, LOOP);
+    close_in(&mut world, other, LOOP);
+    let spans = world.end();
+    for call in ["/shared", "/child"] {
+        assert_eq!(known(span(&spans, Kind::Client, call)).0, "none", "{call}");
+    }
+}
+
+#[test]
+fn a_unit_that_answers_on_many_connections_proves_nothing() {
+    let mut world = World::new();
+    world.run(A, LOOP).create(A, 11);
+    let (one, other) = two_open(&mut world);
+    world.run(A, 11).call(A, &get("/call", ""));
+    close_in(&mut world, one, 11);
+    close_in(&mut world, other, 11);
+    assert_eq!(known(span(&world.end(), Kind::Client, "/call")).0, "none");
+}
+
+#[test]
+fn what_is_lost_of_units_makes_orphans() {
+    let mut world = World::new();
+    world.run(A, LOOP).losing(|world| {
+        world.create(A, 11);
+    });
+    world.create(A, 12);
+    let (one, other) = two_open(&mut world);
+    world.run(A, 12).create(A, 22).run(A, 22).call(A, &get("/call", "")).losing(|world| {
+        world.end_unit(PID, 22);
+    });
+    close_in(&mut world, one, 11);
+    close_in(&mut world, other, 12);
+    assert_eq!(known(span(&world.end(), Kind::Client, "/call")).0, "none");
+}
