@@ -2,6 +2,7 @@
 //!
 //! - `probes/`: one file per hook family, each with the prototype it relies on
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
+//! - `units`: what runtimes run on threads, and the tags that it carries
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -23,6 +24,8 @@ mod kernel;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod probes;
+#[cfg(target_arch = "bpf")]
+mod units;
 
 /// The kernel refuses tracing helpers to programs under another licence.
 #[cfg(target_arch = "bpf")]

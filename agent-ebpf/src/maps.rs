@@ -5,9 +5,11 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use agent_ebpf::rules::policy;
-use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Offsets, Process, Settings};
+use agent_ebpf::wire::config::{
+    Control, CountKey, CountValue, ListenerKey, Offsets, Process, Python, Settings, UnitKey, UnitState,
+};
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Data, Open, Tag};
+use agent_ebpf::wire::record::{Data, Open, Running, Tag};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, bpf_map_type};
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf, SkStorage};
@@ -22,7 +24,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_5: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_6: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -71,6 +73,16 @@ pub static OLD_SOCKETS: HashMap<u64, u32, 65536, { BPF_F_NO_PREALLOC as usize }>
 /// what stays. 16,384 directions that move bodies at once; where it is full, a record is sent instead.
 #[btf_map]
 pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Where Python keeps what runs on each thread: written by user space, inherited by the fork probe, read by the payload and
+/// Python probes; the exec and exit probes delete. 4,096 Python processes a host.
+#[btf_map]
+pub static PYTHONS: HashMap<u32, Python, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Units of runtimes: written by the runtimes' probes and, at their first sight, by the payload probes; deleted by the
+/// runtimes' probes when a unit is freed, and by user space when its process has ended. 65,536 units a host.
+#[btf_map]
+pub static UNITS: HashMap<UnitKey, UnitState, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
@@ -171,6 +183,18 @@ pub struct Thread {
     pub counting_direction: u32,
     /// Socket it last noted there; 0 if nothing is pending.
     pub counting: u64,
+    /// Where its runtime keeps what runs on it (a `PyThreadState`); 0 if unknown.
+    pub state: u64,
+    /// When that may be looked for again, after it was not found.
+    pub look_again: u64,
+    /// 1 if its process has an adapter.
+    pub adapted: u64,
+    /// Room to build a unit's key in: probes of user space have neither stack nor a processor of their own.
+    pub key: UnitKey,
+    /// Room to build a unit in, likewise.
+    pub unit: UnitState,
+    /// Room to build a record of a unit in, likewise.
+    pub running: Running,
 }
 
 /// Task storage, which aya-ebpf does not define: the same layout as its other BTF maps.
@@ -253,7 +277,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_5 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_6 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

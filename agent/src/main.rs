@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tracemend::cli::run()
+    tracemend::attach::runtime::selftest::play().unwrap_or_else(tracemend::cli::run)
 }

@@ -34,13 +34,15 @@ fn reasons_of_dropped_spans_are_listed() {
 
 #[test]
 fn programs_and_maps_are_listed() {
-    use names::program::{EXEC, EXIT, FORK, SOCK_RECV, SOCK_SEND, SOCK_STATE};
-    for program in [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT] {
+    use names::program::{EXEC, EXIT, FORK, PYTHON_COPY, PYTHON_FREE, SOCK_RECV, SOCK_SEND, SOCK_STATE};
+    for program in [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT, PYTHON_COPY, PYTHON_FREE] {
         assert!(is_listed(KERNELS, program), "{program}");
     }
-    use names::{CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, SETTINGS};
-    let maps = [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, SETTINGS];
-    for map in maps.into_iter().chain(["CONNECTIONS", "THREADS", "SCRATCH"]) {
+    use names::{
+        CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS, UNITS,
+    };
+    let maps = [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS];
+    for map in maps.into_iter().chain([UNITS]).chain(["CONNECTIONS", "THREADS", "SCRATCH"]) {
         assert!(is_listed(KERNELS, map), "{map}");
     }
     for ring in names::RINGS {

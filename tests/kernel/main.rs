@@ -11,6 +11,7 @@ mod payload;
 mod policy;
 mod process;
 mod proof;
+mod python;
 mod shed;
 mod stage;
 mod state;

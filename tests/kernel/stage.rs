@@ -11,6 +11,7 @@ use tracemend::ring::Merge;
 use tracemend_core::decode::{self, Closing, Count, Data, Direction, Event, Open};
 use tracemend_core::ids::{SockCookie, Tgid};
 use tracemend_tests::actor::Actor;
+use tracemend_tests::permission::AGENT_VARIABLE;
 use tracemend_tests::scene::Scene;
 
 /// What a call causes outside of itself (the other end's FIN, say) is there after this.
@@ -25,7 +26,8 @@ pub(crate) struct Stage {
 
 /// Nobody is traced who was not named.
 pub(crate) fn options() -> Options {
-    Options { trace_by_default: false, ..Options::default() }
+    let program = std::env::var_os(AGENT_VARIABLE).map_or_else(|| "tracemend".into(), Into::into);
+    Options { trace_by_default: false, program, ..Options::default() }
 }
 
 /// A scene without the kernel half yet; none, loudly, where it cannot be loaded.

@@ -63,6 +63,12 @@ impl Task {
         copy(leader.wrapping_byte_add(offset!(task_comm) as usize)).unwrap_or_default()
     }
 
+    /// What user space calls the thread by (`pthread_self`).
+    #[inline(always)]
+    pub fn thread_pointer(self) -> u64 {
+        load(self.base(), offset!(task_thread_pointer))
+    }
+
     /// True if its registers are those of a 64-bit system call of its own.
     #[inline(always)]
     pub fn has_user_registers(self) -> bool {

@@ -117,8 +117,9 @@ fn fill(filled: u32, length: u32, source: u64) -> Option<u32> {
     if result == 0 { Some(length as u32) } else { None }
 }
 
+/// Copies a value from an address of the current process; none if it is not there, or paged out.
 #[inline(always)]
-fn read<T: Copy>(address: u64) -> Option<T> {
+pub fn read<T: Copy>(address: u64) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes exactly the given size, and checks the source address itself.
     let result =

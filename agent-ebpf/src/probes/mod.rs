@@ -3,4 +3,5 @@
 pub mod payload;
 pub mod process;
 mod proof;
+pub mod runtime_python;
 pub mod state;

@@ -19,9 +19,10 @@ use crate::emit;
 use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock, Tcp};
 use crate::kernel::task::Task;
 use crate::maps::{
-    CONTROL, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
+    CONTROL, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SCRATCH, Scratch, Thread, Value, setting,
 };
 use crate::probes::proof::prove;
+use crate::units;
 
 /// `MSG_OOB`, `MSG_PEEK` and `MSG_ERRQUEUE`: bytes that are not the stream's next ones.
 const MSG_ASIDE: u32 = 0x1 | 0x2 | 0x2000;
@@ -138,6 +139,9 @@ fn bytes(
         thread.stale = 0;
         if !sends_requests(connection) {
             thread.own = thread.turn;
+            if thread.adapted != 0 && turn_start {
+                units::unit_reads(cookie, connection.turn_start[1]);
+            }
         }
     }
     if thread.counting != 0 && (thread.counting != cookie || thread.counting_direction != u32::from(call.direction)) {
@@ -178,6 +182,10 @@ fn bytes(
         return None;
     }
     connection.announced = 1;
+    if thread.adapted != 0 && turn_start && call.direction == direction::SEND {
+        // Before the record it is about, in time too: records are put in the order of their times.
+        units::unit_sends(cookie, u64::from(!sends_requests(connection)), u64::from(thread.seq + 1));
+    }
     let scratch = &mut *scratch;
     scratch.data.header = emit::header::<agent_ebpf::wire::record::Data>(kind::DATA);
     emit::actor(&mut scratch.data.actor, task, thread);
@@ -420,6 +428,7 @@ fn traced(tgid: u32, thread: &mut Thread) -> bool {
             _ => setting!(trace_by_default) != 0,
         };
         thread.traced = u32::from(yes && tgid != setting!(agent_tgid));
+        thread.adapted = u64::from(PYTHONS.get_ptr(tgid).is_some());
         thread.generation = generation;
     }
     thread.traced != 0

@@ -29,6 +29,8 @@ offsets! {
     /// x86: bit 1 (`TS_COMPAT`) is set in a 32-bit system call.
     task_status: "task_struct"."thread_info.status";
     task_tgid: "task_struct"."tgid";
+    /// x86-64: what user space has in `fs`, the thread pointer.
+    task_thread_pointer: "task_struct"."thread.fsbase";
     signal_flags: "signal_struct"."flags";
     signal_live: "signal_struct"."live";
     files_table: "files_struct"."fdt";
@@ -167,7 +169,55 @@ pub struct CountValue {
     pub time: u64,
 }
 
+/// Value of the map of Python processes: where CPython keeps what runs on each thread. Offsets are those of its structures
+/// (Include/internal/pycore_runtime.h, pycore_interp.h; Include/cpython/pystate.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Python {
+    /// Address of `_PyRuntime` in the process.
+    pub runtime: u64,
+    /// `_PyRuntimeState.interpreters.head`.
+    pub interpreters_head: u32,
+    /// `PyInterpreterState.threads.head`.
+    pub threads_head: u32,
+    /// `PyThreadState.next`.
+    pub thread_next: u32,
+    /// `PyThreadState.thread_id`: the thread pointer (`pthread_self`).
+    pub thread_id: u32,
+    /// `PyThreadState.context`.
+    pub thread_context: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// Key of the map of units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct UnitKey {
+    /// Process id.
+    pub tgid: u32,
+    /// Zero.
+    pub pad: u32,
+    /// `start_boottime` of the group leader: process ids are used again.
+    pub start: u64,
+    /// Address of what stands for the unit in the process (a `PyContext`).
+    pub address: u64,
+}
+
+/// Value of the map of units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct UnitState {
+    /// The unit as records tell it.
+    pub unit: super::record::Unit,
+    /// 1 if user space was told of it.
+    pub told: u64,
+}
+
 const _: () = {
+    assert!(size_of::<Python>() == 32);
+    assert!(size_of::<UnitKey>() == 24);
+    assert!(size_of::<UnitState>() == 72);
     assert!(size_of::<Offsets>() == MEMBERS.len() * 4);
     assert!(size_of::<Settings>() == 32);
     assert!(size_of::<Process>() == 24);

@@ -42,10 +42,12 @@ reasons! {
     COUNTS_FULL = 14, "counts_full";
     /// A stream socket that is neither TCP nor unix (MPTCP, SCTP): its offsets are unknown, and its bytes unseen.
     OTHER_PROTOCOL = 15, "other_protocol";
+    /// The map of units was full: what the unit calls for is not known.
+    UNITS_FULL = 16, "units_full";
 }
 
 /// One more than the greatest number: the size of the kernel half's counter array.
-pub const COUNT: usize = 16;
+pub const COUNT: usize = 17;
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,10 @@ pub mod program {
     pub const EXEC: &str = "exec_in";
     /// `tp_btf/sched_process_exit`.
     pub const EXIT: &str = "exit_in";
+    /// Return probe on `PyContext_CopyCurrent`.
+    pub const PYTHON_COPY: &str = "py_copy_out";
+    /// Probe behind the beginning of `PyContext_Type.tp_dealloc`.
+    pub const PYTHON_FREE: &str = "py_free_in";
 }
 
 /// Names of the data rings, one per shard.
@@ -28,6 +32,10 @@ pub const LISTENERS: &str = "LISTENERS";
 pub const OLD_SOCKETS: &str = "OLD_SOCKETS";
 /// Progress of bytes beyond the captured heads, keyed by socket cookie and direction.
 pub const COUNTS: &str = "COUNTS";
+/// Where Python keeps what runs on each thread, keyed by process id.
+pub const PYTHONS: &str = "PYTHONS";
+/// Units of runtimes, keyed by process and address.
+pub const UNITS: &str = "UNITS";
 /// Losses by reason, one counter per CPU.
 pub const LOSSES: &str = "LOSSES";
 /// Settings that change while the agent runs: an array of one.
@@ -36,4 +44,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_5";
+pub const SETTINGS: &str = "SETTINGS_6";

@@ -23,6 +23,12 @@ pub mod kind {
     pub const LISTEN: u16 = 7;
     /// [`super::Count`]: a direction came further without data records.
     pub const COUNT: u16 = 8;
+    /// [`super::Running`]: the unit that the next record of its thread is of.
+    pub const RUNNING: u16 = 9;
+    /// [`super::UnitBorn`]: a unit was created by one that carried no tag.
+    pub const UNIT_BORN: u16 = 10;
+    /// [`super::UnitEnded`]: a unit that was told of is no more.
+    pub const UNIT_ENDED: u16 = 11;
 }
 
 /// The first bytes of every record.
@@ -306,7 +312,83 @@ pub struct Listen {
     pub start: u64,
 }
 
+/// A unit of a runtime (a Python context), and the tags that it carries by value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Unit {
+    /// Its number, never used again in its process.
+    pub id: u64,
+    /// The turn it last received bytes of, on a connection it does not call over.
+    pub own: Tag,
+    /// `own` of the unit that created it, then; or what that one had inherited itself.
+    pub inherited: Tag,
+    /// Socket that it answers on, or that one it stems from does; 0 if unknown.
+    pub answers: u64,
+    /// When the line of units it stems from left the one that answers; 0 if it does so itself.
+    pub since: u64,
+    /// The unit that read `inherited`, or that answers; 0 if there is neither.
+    pub via: u64,
+}
+
+/// What a runtime ran on a thread as it moved bytes; right before the record of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Running {
+    /// `kind` is [`kind::RUNNING`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// [`Actor::seq`] of the record that follows.
+    pub seq: u32,
+    /// Zero.
+    pub pad: u32,
+    /// The unit.
+    pub unit: Unit,
+}
+
+/// A unit was created by one that carried no tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct UnitBorn {
+    /// `kind` is [`kind::UNIT_BORN`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Zero.
+    pub pad: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The created unit.
+    pub unit: u64,
+    /// The unit that created it.
+    pub creator: u64,
+}
+
+/// A unit that was told of is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct UnitEnded {
+    /// `kind` is [`kind::UNIT_ENDED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Zero.
+    pub pad: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit.
+    pub unit: u64,
+}
+
 const _: () = {
+    assert!(size_of::<Unit>() == 64);
+    assert!(size_of::<Running>() == 104);
+    assert!(size_of::<UnitBorn>() == 48);
+    assert!(size_of::<UnitEnded>() == 40);
     assert!(size_of::<Header>() == 16);
     assert!(size_of::<Tag>() == 16);
     assert!(size_of::<Actor>() == 88);

@@ -4,7 +4,7 @@ use agent_ebpf::wire::names::program;
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
 
-use crate::attach::session;
+use crate::attach::{runtime, session};
 
 /// Whether a hook works here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,14 @@ pub struct HookReport {
     pub state: State,
     /// Why not; empty where it works.
     pub why: String,
+}
+
+impl HookReport {
+    fn new(name: &'static str, purpose: &'static str, essential: bool, outcome: anyhow::Result<()>) -> Self {
+        let state = if outcome.is_ok() { State::On } else { State::Off };
+        let why = outcome.err().map_or_else(String::new, |error| format!("{error:#}"));
+        Self { name, purpose, essential, state, why }
+    }
 }
 
 /// A hook and the program for it.
@@ -86,13 +94,7 @@ impl Hook {
     /// Loads the program.
     pub(super) fn load(&self, ebpf: &mut Ebpf, btf: &Btf) -> HookReport {
         let outcome = self.program(ebpf).and_then(|program| Ok(program.load(self.tracepoint, btf)?));
-        HookReport {
-            name: self.tracepoint,
-            purpose: self.purpose,
-            essential: self.essential,
-            state: if outcome.is_ok() { State::On } else { State::Off },
-            why: outcome.err().map_or_else(String::new, |error| format!("{error:#}")),
-        }
+        HookReport::new(self.tracepoint, self.purpose, self.essential, outcome)
     }
 
     /// Attaches the program, if it could be loaded.
@@ -119,6 +121,14 @@ impl Hook {
 /// # Errors
 /// If the kernel half as a whole cannot be loaded (no permission, no BTF, no kernel half in this build).
 pub fn probe() -> anyhow::Result<Vec<HookReport>> {
-    let (mut ebpf, btf) = session::load_object(&session::Options::default())?;
-    Ok(EARLY.iter().chain(&PAYLOAD).map(|hook| hook.load(&mut ebpf, &btf)).collect())
+    let options = session::Options::default();
+    let (mut ebpf, btf) = session::load_object(&options)?;
+    let mut reports: Vec<_> = EARLY.iter().chain(&PAYLOAD).map(|hook| hook.load(&mut ebpf, &btf)).collect();
+    reports.push(HookReport::new(
+        "uprobe, uretprobe",
+        "units of runtimes: asyncio in CPython 3.11",
+        false,
+        runtime::load_probes(&mut ebpf, &options.program),
+    ));
+    Ok(reports)
 }

@@ -3,6 +3,7 @@
 mod btf;
 mod hooks;
 mod offsets;
+pub mod runtime;
 mod session;
 
 pub use hooks::{HookReport, State, probe};

@@ -1,5 +1,8 @@
 //! A loaded and attached kernel half, and what user space tells it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Process, Settings, trace};
 use agent_ebpf::wire::{ABI_VERSION, loss, names};
@@ -12,10 +15,11 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::attach::hooks::{EARLY, HookReport, PAYLOAD, State};
 use crate::attach::offsets;
+use crate::attach::runtime::{Found, Probes};
 use crate::object::object;
 
 /// How the kernel half is to work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Bytes of each data ring: a power of two of pages.
     pub ring_bytes: u32,
@@ -25,6 +29,8 @@ pub struct Options {
     pub process_budget_bytes: u32,
     /// Trace processes that no target names.
     pub trace_by_default: bool,
+    /// The agent's own program: it is run once more where a probe must be tried.
+    pub program: PathBuf,
 }
 
 impl Default for Options {
@@ -36,6 +42,7 @@ impl Default for Options {
             rings: if cpus >= 4 { 4 } else { 2 },
             process_budget_bytes: ring_bytes / 4,
             trace_by_default: true,
+            program: "/proc/self/exe".into(),
         }
     }
 }
@@ -61,9 +68,10 @@ pub struct Session {
     policies: Array<MapData, u64>,
     counts: HashMap<MapData, Bytes<16>, Bytes<16>>,
     losses: PerCpuArray<MapData, u64>,
+    runtimes: Probes,
     log: Option<EbpfLogger<LogTracer>>,
-    // Owns the programs and their links.
-    _ebpf: Ebpf,
+    /// Owns the programs and their links.
+    ebpf: Ebpf,
 }
 
 /// Which processes are traced.
@@ -116,8 +124,9 @@ impl Session {
             policies: Array::try_from(take(&mut ebpf, names::POLICIES)?)?,
             counts: HashMap::try_from(take(&mut ebpf, names::COUNTS)?)?,
             losses: PerCpuArray::try_from(take(&mut ebpf, names::LOSSES)?)?,
+            runtimes: Probes::new(&mut ebpf, options.program.clone())?,
             log,
-            _ebpf: ebpf,
+            ebpf,
         })
     }
 
@@ -140,6 +149,26 @@ impl Session {
     pub fn set_policy(&mut self, cookie: u64, capture: u32) -> Result<()> {
         let word = policy::word(cookie, capture);
         self.policies.set(policy::index(cookie), word, 0).context("cannot write a capture policy")
+    }
+
+    /// Attaches the probes of a process's runtime; its threads are known to the kernel half from then on.
+    ///
+    /// # Errors
+    /// If they cannot be attached, or there are too many.
+    pub fn adapt(&mut self, found: &Found) -> Result<()> {
+        self.runtimes.adapt(&mut self.ebpf, found)?;
+        self.targets.renew()
+    }
+
+    /// Units of runtimes that are known now.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.runtimes.units()
+    }
+
+    /// Forgets the units of processes that have ended, by process id.
+    pub fn forget_units(&mut self, ended: &BTreeSet<u32>) {
+        self.runtimes.forget(ended);
     }
 
     /// How far every direction came beyond its captured head.
@@ -186,6 +215,11 @@ impl Targets {
     fn set(&mut self, tgid: u32, trace: u32) -> Result<()> {
         let process: Bytes<24> = zerocopy::transmute!(Process { trace, ..Process::default() });
         self.processes.insert(tgid, process, 0).context("too many processes to trace")?;
+        self.renew()
+    }
+
+    /// Has every thread ask anew what is known of its process.
+    fn renew(&mut self) -> Result<()> {
         let control = self.control.get(&0, 0).context("cannot read the control map")?;
         let mut control = Control::read_from_bytes(&control).unwrap_or_default();
         control.generation = control.generation.wrapping_add(GENERATION_STEP);

@@ -36,6 +36,12 @@ impl Host {
         below(named, &children).into_iter().collect()
     }
 
+    /// The processes that are there now.
+    #[must_use]
+    pub fn all(&self) -> Vec<Tgid> {
+        self.proc.pids().unwrap_or_default().into_iter().map(Tgid).collect()
+    }
+
     /// The processes below another one, as they are now.
     #[must_use]
     pub fn descendants(&self, ancestor: Tgid) -> BTreeSet<Tgid> {

@@ -4,6 +4,7 @@ mod core;
 mod facts;
 mod progress;
 mod report;
+mod runtimes;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::shutdown::Shutdown;
 use facts::Facts;
 use progress::Progress;
 use report::Report;
+use runtimes::Runtimes;
 
 /// The rings are polled: a busy host is asked this often.
 const POLL_MIN: Duration = Duration::from_millis(4);
@@ -102,9 +104,13 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
     let exclude = config.exclude_paths.clone();
     let engine =
         Engine::new(engine::Options { nonce, excluded: Box::new(move |target| exclude.matches(target)), explain });
+    let everything = config.targets.is_everything();
+    let there = if everything { host.all() } else { host.targeted(&config.targets) };
+    let runtimes = Runtimes::start(everything, &there, &mut session);
     on_ready(&Ready { hooks: std::mem::take(&mut session.hooks), destination: ready });
     let mut stages = Stages {
         session,
+        runtimes,
         merge: Merge::default(),
         facts: Facts::new(host, config.targets),
         progress: Progress::default(),
@@ -158,6 +164,7 @@ fn nonce() -> anyhow::Result<[u8; 16]> {
 /// Everything that runs.
 struct Stages {
     session: Session,
+    runtimes: Runtimes,
     merge: Merge,
     facts: Facts,
     progress: Progress,
@@ -184,7 +191,7 @@ impl Stages {
                 slowly_ticked = Instant::now();
                 self.clock.resample();
                 self.set_offset();
-                self.report.update(&self.session, self.core.engine(), &self.facts);
+                self.report.update(&self.session, self.core.engine(), &self.facts, &self.runtimes);
             }
             pause = if records > 0 { POLL_MIN } else { (pause * 2).min(POLL_MAX) };
             self.wait(pause)?;
@@ -215,7 +222,7 @@ impl Stages {
         self.release();
         self.core.finish(Clock::boot_now(), &mut self.out);
         self.hand_over();
-        self.report.update(&self.session, self.core.engine(), &self.facts);
+        self.report.update(&self.session, self.core.engine(), &self.facts, &self.runtimes);
         let recorded = self.core.end_recording(self.session.losses()).context("the recording is not whole");
         let left = |shutdown: &Shutdown| {
             shutdown.deadline().map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))
@@ -251,7 +258,8 @@ impl Stages {
     }
 
     fn event(&mut self, event: Event) {
-        let Self { facts, session, core, out, .. } = self;
+        let Self { facts, runtimes, session, core, out, .. } = self;
+        runtimes.before(&event);
         facts.before(&event, session.targets(), |process| core.push(Event::Process(process), out));
         let executed = match &event {
             Event::Exec { process, .. } => Some(*process),
@@ -265,6 +273,7 @@ impl Stages {
 
     fn tick(&mut self) {
         self.session.pass_messages();
+        self.runtimes.tick(&mut self.session);
         self.sweep();
         // Nothing settles before all that was recorded by then has been read, however late this thread runs.
         self.core.tick(BootNanos(self.merge.horizon()), &mut self.out);

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tracemend_core::engine::Engine;
 
 use super::facts::Facts;
+use super::runtimes::Runtimes;
 use crate::attach::Session;
 use crate::export::Counts;
 use crate::telemetry::{Reading, Registry, Telemetry};
@@ -19,6 +20,7 @@ struct Published {
     orphans: u64,
     conflicts: u64,
     excluded: u64,
+    runtimes: super::runtimes::Counts,
 }
 
 /// Counters of all stages.
@@ -45,7 +47,7 @@ impl Report {
     }
 
     /// Takes the counters of all stages.
-    pub(super) fn update(&self, session: &Session, engine: &mut Engine, facts: &Facts) {
+    pub(super) fn update(&self, session: &Session, engine: &mut Engine, facts: &Facts, runtimes: &Runtimes) {
         let stats = engine.stats();
         let host = facts.counters();
         let mut losses: BTreeMap<_, _> = session.losses().into_iter().collect();
@@ -58,6 +60,7 @@ impl Report {
             orphans: stats.orphans,
             conflicts: stats.conflicts,
             excluded: stats.excluded_spans,
+            runtimes: runtimes.counts().clone(),
         };
     }
 
@@ -98,6 +101,11 @@ impl Published {
         });
         let mut readings: Vec<_> = self.losses.iter().map(loss).collect();
         readings.extend(links);
+        let runtime = |state: &'static str, count| {
+            Reading::new("agent_runtime_processes_total", count).label("runtime", "python").label("state", state)
+        };
+        readings.push(runtime("active", self.runtimes.active));
+        readings.extend(self.runtimes.refused.iter().map(|(state, count)| runtime(state, *count)));
         readings.push(Reading::new("agent_causal_orphans_total", self.orphans));
         readings.push(Reading::new("agent_causal_conflicts_total", self.conflicts));
         readings.push(Reading::new("agent_span_excluded_total", self.excluded));

@@ -1,6 +1,7 @@
 //! `cargo xtask build-ebpf`: builds the kernel half, checks the object and puts it where `agent/build.rs` looks.
 
 mod object;
+mod stack;
 mod toolchain;
 
 use std::fs;

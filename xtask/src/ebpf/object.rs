@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionIndex, SectionKind, SymbolKind};
 
+use super::stack;
+
 /// The kernel keeps 15 bytes of a program's name (`BPF_OBJ_NAME_LEN`); a longer one is cut, and no list shows it.
 const NAME_BYTES_MAX: usize = 15;
 /// Some helpers are for GPL-compatible programs only (`kernel/bpf/core.c`, `license_is_gpl_compatible`).
@@ -29,7 +31,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<String> {
         writeln!(report, "  {:<15} {:>6} instructions  {}", program.name, program.instructions, program.section)?;
         total += 1;
     }
-    writeln!(report, "  {total} programs, license ok, BTF ok")?;
+    let stack = stack::check(&file)?;
+    writeln!(
+        report,
+        "  {total} programs, license ok, BTF ok, probes of user space take {stack} bytes of stack at most"
+    )?;
     Ok(report)
 }
 

@@ -9,9 +9,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
     Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Listen, Open,
-    Opened, Tag,
+    Opened, Running, Tag, Unit, UnitBorn,
 };
-use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid};
+use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
@@ -86,6 +86,22 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
         kind::LISTEN => {
             let layout = read::<wire::Listen>(bytes, header.kind)?.0;
             Ok(Event::Listen(Listen { time, process: process(layout.tgid, layout.start), port: layout.port }))
+        }
+        kind::RUNNING => {
+            let layout = read::<wire::Running>(bytes, header.kind)?.0;
+            let thread = thread(layout.tgid, layout.tid, layout.start);
+            Ok(Event::Running(Running { time, thread, seq: layout.seq, unit: unit(&layout.unit) }))
+        }
+        kind::UNIT_BORN => {
+            let layout = read::<wire::UnitBorn>(bytes, header.kind)?.0;
+            let process = process(layout.tgid, layout.start);
+            let (unit, creator) = (UnitId(layout.unit), UnitId(layout.creator));
+            Ok(Event::UnitBorn(UnitBorn { time, process, unit, creator }))
+        }
+        kind::UNIT_ENDED => {
+            let layout = read::<wire::UnitEnded>(bytes, header.kind)?.0;
+            let process = process(layout.tgid, layout.start);
+            Ok(Event::UnitEnded { process, unit: UnitId(layout.unit), time })
         }
         other => Err(Error::Kind(other)),
     }
@@ -217,6 +233,17 @@ fn actor(layout: &wire::Actor) -> Actor {
     }
 }
 
+fn unit(layout: &wire::Unit) -> Unit {
+    Unit {
+        id: UnitId(layout.id),
+        own: tag(layout.own),
+        inherited: tag(layout.inherited),
+        answers: (layout.answers != 0).then_some(SockCookie(layout.answers)),
+        since: (layout.since != 0).then_some(BootNanos(layout.since)),
+        via: (layout.via != 0).then_some(UnitId(layout.via)),
+    }
+}
+
 fn tag(layout: record::Tag) -> Option<Tag> {
     (layout.cookie != 0).then_some(Tag { cookie: SockCookie(layout.cookie), offset: layout.offset })
 }
@@ -288,6 +315,20 @@ mod tests {
         for length in 0..record.len() {
             assert!(decode(&record[..length]).is_err(), "cut at {length}");
         }
+    }
+
+    #[test]
+    fn what_a_unit_does_not_carry_is_none() {
+        let mut layout = wire::Running::new_zeroed();
+        layout.header.kind = kind::RUNNING;
+        layout.seq = 7;
+        layout.unit.id = 9;
+        layout.unit.inherited = record::Tag { cookie: 3, offset: 5 };
+        layout.unit.via = 8;
+        let Ok(Event::Running(running)) = decode(layout.as_bytes()) else { panic!("a running record") };
+        let inherited = Some(Tag { cookie: SockCookie(3), offset: 5 });
+        let expected = Unit { id: UnitId(9), inherited, via: Some(UnitId(8)), ..Unit::default() };
+        assert_eq!((running.seq, running.unit), (7, expected));
     }
 
     #[test]

@@ -1,0 +1,60 @@
+//! What CPython runs on the current thread: `PyThreadState.context`, without a probe.
+//!
+//! The thread's state is found among those of the first interpreter by its thread pointer, which is right in any pid
+//! namespace, and kept while it still carries that. The process could forge all of it, and mislead about itself alone.
+
+use agent_ebpf::wire::config::Python;
+
+use crate::emit;
+use crate::kernel::task::Task;
+use crate::kernel::user::read;
+use crate::maps::{PYTHONS, Thread, Value};
+
+/// Thread states that are looked at: a thread of a pool larger than that carries no units.
+const THREADS_MAX: u32 = 256;
+/// A thread without a state (one of a library's own) is not looked for again sooner.
+const LOOK_AGAIN_NS: u64 = 100_000_000;
+
+/// Address of the context that runs on the current thread; 0 if there is none, or the thread is not Python's.
+#[inline(always)]
+pub fn context(task: Task, thread: &mut Thread) -> u64 {
+    let Some(python) = python(task.tgid()) else { return 0 };
+    let pointer = task.thread_pointer();
+    if thread.state == 0 || read::<u64>(thread.state + u64::from(python.thread_id)) != Some(pointer) {
+        thread.state = 0;
+        let now = emit::now();
+        if now < thread.look_again {
+            return 0;
+        }
+        thread.state = find_thread_state(u64::from(task.tgid()), pointer);
+        if thread.state == 0 {
+            thread.look_again = now + LOOK_AGAIN_NS;
+            return 0;
+        }
+    }
+    read::<u64>(thread.state + u64::from(python.thread_context)).unwrap_or(0)
+}
+
+/// The `PyThreadState` with this thread pointer; 0 if none is found.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn find_thread_state(tgid: u64, pointer: u64) -> u64 {
+    let Some(python) = python(tgid as u32) else { return 0 };
+    let Some(interpreter) = read::<u64>(python.runtime + u64::from(python.interpreters_head)) else { return 0 };
+    let mut state = read::<u64>(interpreter + u64::from(python.threads_head)).unwrap_or(0);
+    for _ in 0..THREADS_MAX {
+        if state == 0 {
+            return 0;
+        }
+        if read::<u64>(state + u64::from(python.thread_id)) == Some(pointer) {
+            return state;
+        }
+        state = read::<u64>(state + u64::from(python.thread_next)).unwrap_or(0);
+    }
+    0
+}
+
+#[inline(always)]
+fn python(tgid: u32) -> Option<Value<Python>> {
+    PYTHONS.get_ptr(tgid).and_then(|python| Value::new(python.cast_mut()))
+}

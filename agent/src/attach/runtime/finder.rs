@@ -1,0 +1,92 @@
+//! Looks at processes, on a thread of its own: their files may be on a server that does not answer.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Refusal;
+use super::python::{self, Found};
+
+/// A process that has just begun to run its program has its libraries, and its runtime's state, a moment later.
+const AGAIN: [Duration; 4] =
+    [Duration::from_millis(30), Duration::from_millis(120), Duration::from_millis(500), Duration::from_secs(2)];
+/// Processes that are yet to be looked at. Beyond it they are not, and counted.
+const WAITING_MAX: usize = 16_384;
+
+/// What was seen of one process.
+pub type Seen = (u32, Result<Found, Refusal>);
+
+/// A process to look at.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    tgid: u32,
+    /// It has just begun to run its program.
+    young: bool,
+}
+
+/// Looks at processes.
+#[derive(Debug)]
+pub struct Finder {
+    asked: Sender<Question>,
+    seen: Receiver<Seen>,
+}
+
+impl Finder {
+    /// Starts its thread.
+    ///
+    /// # Errors
+    /// There is no room for one.
+    pub fn start() -> std::io::Result<Self> {
+        let (asked, questions) = channel();
+        let (answers, seen) = channel();
+        thread::Builder::new().name("runtimes".into()).spawn(move || work(&questions, &answers))?;
+        Ok(Self { asked, seen })
+    }
+
+    /// Looks at a process soon; at one that is `young`, having just begun to run its program, again and again for a while.
+    pub fn look_at(&self, tgid: u32, young: bool) {
+        // It ends with the agent alone.
+        let _ = self.asked.send(Question { tgid, young });
+    }
+
+    /// Waits for what is seen next, until it is too late.
+    #[must_use]
+    pub fn wait(&self, until: Instant) -> Option<Seen> {
+        self.seen.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+    }
+
+    /// What was seen since the last time.
+    pub fn seen(&self) -> impl Iterator<Item = Seen> {
+        self.seen.try_iter()
+    }
+}
+
+fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
+    let mut waiting: BTreeMap<(Instant, u32), usize> = BTreeMap::new();
+    loop {
+        let pause = waiting.first_key_value().map(|((due, _), _)| due.saturating_duration_since(Instant::now()));
+        match questions.recv_timeout(pause.unwrap_or(Duration::from_secs(60))) {
+            Ok(Question { tgid, young }) if waiting.len() < WAITING_MAX => {
+                waiting.insert((Instant::now(), tgid), if young { 0 } else { AGAIN.len() });
+            }
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        while let Some(entry) = waiting.first_entry().filter(|entry| entry.key().0 <= Instant::now()) {
+            let ((_, tgid), looks) = entry.remove_entry();
+            match (python::find(tgid), AGAIN.get(looks)) {
+                // A program of another runtime is known by its executable at once; its libraries come later.
+                (Err(Refusal::NotStarted | Refusal::NoRuntime), Some(pause)) => {
+                    waiting.insert((Instant::now() + *pause, tgid), looks + 1);
+                }
+                // Every question is answered once.
+                (outcome, _) => {
+                    if answers.send((tgid, outcome)).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

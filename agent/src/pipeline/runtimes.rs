@@ -1,0 +1,128 @@
+//! Processes whose runtime has an adapter: found when they begin, or when they are first told of.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::{Duration, Instant};
+
+use tracemend_core::decode::Event;
+use tracemend_core::ids::Tgid;
+
+use crate::attach::Session;
+use crate::attach::runtime::{Finder, Refusal, Seen};
+
+/// Processes that are remembered as looked at. Beyond it all are looked at anew.
+const LOOKED_AT_MAX: usize = 32_768;
+
+/// The start waits so long at most for the processes that are there.
+const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
+
+/// What is known of runtimes.
+pub(super) struct Runtimes {
+    finder: Option<Finder>,
+    /// Every process that begins is traced.
+    everything: bool,
+    looked_at: HashSet<Tgid>,
+    /// Processes that ended since the last tick.
+    ended: BTreeSet<u32>,
+    counts: Counts,
+}
+
+/// What became of the processes that run a runtime.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Adapted.
+    pub(super) active: u64,
+    /// Not adapted, by the reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
+}
+
+impl Runtimes {
+    /// Begins with the processes that are there, so that nothing of theirs is missed from here on; those that cannot be looked
+    /// at in time follow later.
+    pub(super) fn start(everything: bool, there: &[Tgid], session: &mut Session) -> Self {
+        let finder = Finder::start()
+            .inspect_err(|error| tracing::warn!(%error, "no runtime is adapted: its thread cannot start"))
+            .ok();
+        let mut runtimes =
+            Self { finder, everything, looked_at: HashSet::new(), ended: BTreeSet::new(), counts: Counts::default() };
+        there.iter().for_each(|tgid| runtimes.look_at(*tgid, false));
+        let until = Instant::now() + FIRST_LOOK_MAX;
+        for _ in there {
+            match runtimes.finder.as_ref().and_then(|finder| finder.wait(until)) {
+                Some(seen) => runtimes.adapt(seen, session),
+                None => break,
+            }
+        }
+        runtimes
+    }
+
+    /// What became of them so far.
+    pub(super) const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Looks at the process of an event if it is new.
+    pub(super) fn before(&mut self, event: &Event) {
+        match event {
+            Event::Exec { process, .. } => {
+                self.looked_at.remove(&process.tgid);
+                if self.everything {
+                    self.look_at(process.tgid, true);
+                }
+            }
+            Event::Exit(exit) if exit.last => {
+                self.looked_at.remove(&exit.thread.process.tgid);
+                if self.counts.active > 0 {
+                    self.ended.insert(exit.thread.process.tgid.0);
+                }
+            }
+            Event::Open(open) => self.look_at(open.actor.thread.process.tgid, false),
+            Event::Data(data) => self.look_at(data.actor.thread.process.tgid, false),
+            _ => {}
+        }
+    }
+
+    /// Attaches to what was found meanwhile, and forgets what has ended.
+    pub(super) fn tick(&mut self, session: &mut Session) {
+        let Some(finder) = &self.finder else { return };
+        for seen in finder.seen().collect::<Vec<_>>() {
+            self.adapt(seen, session);
+        }
+        if !self.ended.is_empty() {
+            session.forget_units(&std::mem::take(&mut self.ended));
+        }
+    }
+
+    fn adapt(&mut self, (tgid, seen): Seen, session: &mut Session) {
+        let outcome = match seen {
+            Ok(found) => session.adapt(&found).map(|()| found.version).map_err(|error| {
+                tracing::warn!(pid = tgid, error = format!("{error:#}"), "its runtime is not adapted");
+                "not attached"
+            }),
+            Err(Refusal::NoRuntime) => return,
+            Err(why) => {
+                tracing::debug!(pid = tgid, %why, "its runtime is not adapted");
+                Err(why.kind())
+            }
+        };
+        match outcome {
+            Ok(version) => {
+                tracing::debug!(pid = tgid, version, "Python adapted");
+                self.counts.active += 1;
+            }
+            Err(kind) => *self.counts.refused.entry(kind).or_default() += 1,
+        }
+    }
+
+    fn look_at(&mut self, tgid: Tgid, young: bool) {
+        if self.looked_at.contains(&tgid) {
+            return;
+        }
+        if self.looked_at.len() >= LOOKED_AT_MAX {
+            self.looked_at.clear();
+        }
+        self.looked_at.insert(tgid);
+        if let Some(finder) = &self.finder {
+            finder.look_at(tgid.0, young);
+        }
+    }
+}
