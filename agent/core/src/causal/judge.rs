@@ -73,7 +73,14 @@ impl Causes {
     pub(super) fn judge(&self, half: &Half, moment: Moment) -> Judgement {
         let asked = self.asked(half);
         let kernel = self.kernel(half, asked, moment);
-        let wire = self.wire(half, asked);
+        let missed = |named: HalfKey| self.missed_since_start(half.process, named);
+        let wire = match (self.wire(half, asked), kernel) {
+            // The thread last read a request that was lost: that one may carry it too.
+            (Wire::Forwarded(named), Opinion::Silent(OrphanReason::OpaqueHop)) if missed(named) => {
+                return Judgement::Orphan(OrphanReason::Lossy);
+            }
+            (wire, _) => wire,
+        };
         match (wire, kernel) {
             (Wire::Forwarded(named), Opinion::Cause(cause, _, _)) if named != cause => {
                 match half.request.context.parent {
@@ -84,6 +91,9 @@ impl Causes {
             }
             (Wire::Forwarded(named), Opinion::Cause(_, evidence, _)) => {
                 Judgement::Caused(named, evidence, Confidence::Exact)
+            }
+            (Wire::Forwarded(named), _) if missed(named) => {
+                Judgement::Caused(named, Evidence::Wire, Confidence::Strong)
             }
             (Wire::Forwarded(named), _) => Judgement::Caused(named, Evidence::Wire, Confidence::Exact),
             (_, Opinion::Pending(pending)) if !moment.last => Judgement::Pending(pending),
@@ -287,6 +297,11 @@ impl Causes {
 
     fn missed_since(&self, process: ProcessId, time: BootNanos) -> bool {
         self.lineage.process(process).and_then(|process| process.missed).is_some_and(|missed| missed >= time)
+    }
+
+    /// Records of a process were lost since a request of it began: another one may carry the same, unseen.
+    fn missed_since_start(&self, process: ProcessId, request: HalfKey) -> bool {
+        self.halves.get(request).is_none_or(|request| self.missed_since(process, request.start()))
     }
 
     fn executable(&self, process: ProcessId) -> &str {

@@ -101,7 +101,7 @@ impl Stream {
 }
 
 fn gap(from: u64, to: u64, time: BootNanos, turn: u32, lost: bool) -> Option<Piece<'static>> {
-    let content = Content::Gap { len: to.saturating_sub(from), lost };
+    let content = Content::Gap { len: to.saturating_sub(from), lost, told: false };
     (from < to).then_some(Piece { offset: from, time, turn, turn_start: false, content })
 }
 
@@ -117,7 +117,13 @@ fn content<'a>(chunk: &Chunk<'a>, start: u64, end: u64, turn: u32) -> [Option<Pi
         turn_start,
         content: Content::Bytes { bytes, mark: chunk.mark },
     });
-    let rest = gap(start + bytes.len() as u64, end, chunk.mark.time, turn, false)
-        .map(|rest| Piece { turn_start: turn_start && seen.is_none(), ..rest });
+    let (from, untold) = (start + bytes.len() as u64, turn_start && seen.is_none());
+    let rest = (from < end).then_some(Piece {
+        offset: from,
+        time: chunk.mark.time,
+        turn,
+        turn_start: untold,
+        content: Content::Gap { len: end - from, lost: false, told: true },
+    });
     [seen, rest]
 }

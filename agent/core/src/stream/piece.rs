@@ -55,6 +55,8 @@ pub enum Content<'a> {
         len: u64,
         /// Records of them were lost, and turns began in it unseen. Else they lie in the turn before.
         lost: bool,
+        /// Their own record came, and had no room for them: what is captured ends here.
+        told: bool,
     },
 }
 
@@ -84,6 +86,12 @@ impl<'a> Piece<'a> {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self.content, Content::Gap { lost: true, .. })
+    }
+
+    /// True if it holds no bytes and their own record said so: nothing was lost, they are beyond what is captured.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        matches!(self.content, Content::Gap { told: true, .. })
     }
 
     /// The bytes left in it, none in a gap.

@@ -13,8 +13,8 @@ enum Got {
 fn got(piece: Piece<'_>) -> Got {
     match piece.content {
         Content::Bytes { bytes, .. } => Got::Bytes(piece.offset, bytes.to_vec(), piece.turn_start),
-        Content::Gap { len, lost: true } => Got::Lost(piece.offset, len),
-        Content::Gap { len, lost: false } => Got::Gap(piece.offset, len, piece.turn_start),
+        Content::Gap { len, lost: true, .. } => Got::Lost(piece.offset, len),
+        Content::Gap { len, lost: false, .. } => Got::Gap(piece.offset, len, piece.turn_start),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::ids::BootNanos;
 use crate::limits::{HTTP1_DETECT_TURNS_MAX, HTTP1_HEAD_BYTES_MAX};
 use crate::stream::Piece;
 
+/// What a client of HTTP/2 begins with (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// Looks for a request line in both directions.
 #[derive(Debug)]
 pub(super) struct Detector {
@@ -114,6 +117,9 @@ impl Detector {
         self.candidate.take_if(cut_short);
         if piece.is_gap() {
             return Found::Nothing;
+        }
+        if piece.turn_start && piece.bytes().starts_with(HTTP2_PREFACE) {
+            return Found::Foreign;
         }
         if piece.turn_start {
             self.turns += 1;

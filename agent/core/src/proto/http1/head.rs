@@ -10,6 +10,22 @@ pub(super) enum Kind {
     Response,
 }
 
+/// Why the end of a head was not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It goes on behind what is captured of a turn, or kept of a head.
+    Capture,
+    /// Records of the rest were lost, or it never came.
+    Loss,
+}
+
+impl Cut {
+    /// By a gap.
+    pub(super) fn by(gap: &Piece<'_>) -> Self {
+        if gap.is_told() { Self::Capture } else { Self::Loss }
+    }
+}
+
 /// Where a head began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Start {

@@ -1,5 +1,6 @@
 //! An exchange between its request's head and its end.
 
+use super::head::Cut;
 use super::requests::Asked;
 use super::turns::Turn;
 use crate::ids::BootNanos;
@@ -24,6 +25,8 @@ pub(super) struct Open {
     pub(super) method: Method,
     /// What follows its answer may be none of HTTP, and the answer's status was not seen yet.
     pub(super) may_switch: bool,
+    /// The end of its head was not seen.
+    pub(super) cut: Option<Cut>,
     /// Turn of the request's latest byte.
     pub(super) turn: Turn,
     pub(super) request_end: u64,
@@ -54,6 +57,7 @@ impl Open {
                 _ => Method::Other,
             },
             may_switch: asked.head.upgrade || asked.head.method == "CONNECT",
+            cut: asked.cut,
             turn,
             request_end: asked.end,
             request_body_bytes: asked.body_bytes,

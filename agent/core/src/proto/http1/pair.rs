@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::detect::Opening;
+use super::head::Cut;
 use super::open::{Method, Open};
 use super::parse::Framing;
 use super::requests::{self, Asked, Requests};
@@ -115,6 +116,7 @@ impl Dialogue {
         // A record that comes behind those of a later answer: whose that was is not known.
         let late = piece.time < self.answering;
         self.asking = self.asking.max(piece.time);
+        let begun_unseen = Turn::from(piece.turn) > self.turns.asked();
         if piece.turn_start {
             self.begin_request_turn(piece.turn, late, out);
         } else if !piece.is_lost() {
@@ -136,7 +138,7 @@ impl Dialogue {
             if in_body || goes_on {
                 self.note_current(&piece, moved, in_body);
             }
-            if in_body && begins {
+            if in_body && (begins || begun_unseen) {
                 self.resumed = piece.turn.into();
             }
             let begun = matches!(said, Some(requests::Said::Head(_)));
@@ -227,7 +229,7 @@ impl Dialogue {
         // Where the answers lost their place, what came may have answered the oldest request, and more than that one.
         let lost = self.responses.is_lost() || self.responses.rest() == Some(Rest::Unframed);
         let complete = outcome == Outcome::Closed && self.ends_with_its_connection(what);
-        if let Some(responses::Said::Head(head)) = self.responses.cut_head()
+        if let Some(responses::Said::Head(head)) = self.responses.cut_head(Cut::Loss)
             && !self.open.is_empty()
             && self.on_head(head, None, out) == Flow::Over
         {
@@ -354,9 +356,9 @@ impl Dialogue {
         }
         self.asked = true;
         self.current = asked.goes_on.then_some(key);
-        self.losses.cut_heads += u64::from(asked.cut);
+        self.losses.cut_heads += u64::from(asked.cut.is_some());
         let unframed = matches!(asked.head.framing, Framing::Coded | Framing::Invalid);
-        self.losses.lost_framings += u64::from(unframed && !asked.cut);
+        self.losses.lost_framings += u64::from(unframed && asked.cut.is_none());
         let mut open = Open::new(key, &asked, self.turns.asked());
         open.note_request(piece, moved);
         self.open.push_back(open);
@@ -538,6 +540,9 @@ impl Dialogue {
     /// Ends the oldest exchange.
     fn finish(&mut self, outcome: Outcome, out: &mut Vec<Update>) {
         if let Some(open) = self.open.pop_front() {
+            let unasked =
+                open.cut == Some(Cut::Loss) && !open.touched && matches!(outcome, Outcome::Closed | Outcome::Error(_));
+            let outcome = if unasked { Outcome::Void } else { outcome };
             self.losses.void_exchanges += u64::from(outcome == Outcome::Void);
             out.push(Update::End(open.end(outcome)));
         }

@@ -10,9 +10,10 @@
 //! ```
 
 use super::body::{Body, Passed};
-use super::head::{Grown, Head, Kind, Start};
+use super::head::{Cut, Grown, Head, Kind, Start};
 use super::parse::{self, Framing, RequestHead};
 use crate::limits::HTTP1_HEAD_BYTES_MAX;
+use crate::proto::trace_context::WireContext;
 use crate::stream::Piece;
 
 /// The parser of the request direction.
@@ -40,7 +41,7 @@ pub(super) struct Asked {
     /// Bytes of its body follow, or may follow.
     pub(super) goes_on: bool,
     /// The end of the head was not seen.
-    pub(super) cut: bool,
+    pub(super) cut: Option<Cut>,
 }
 
 /// What the direction said next.
@@ -109,14 +110,15 @@ impl Requests {
                     }
                 },
                 State::Head(_) if piece.is_gap() => {
+                    let cut = Cut::by(piece);
                     piece.advance(piece.len());
-                    Some(self.cut_head().unwrap_or(Said::Unseen))
+                    Some(self.cut_head(cut).unwrap_or(Said::Unseen))
                 }
                 State::Head(head) => match head.grow(piece, HTTP1_HEAD_BYTES_MAX) {
                     Grown::More => None,
                     Grown::Line => Some(Said::Line),
                     Grown::Whole => Some(self.whole_head(piece)),
-                    Grown::Full => self.cut_head(),
+                    Grown::Full => self.cut_head(Cut::Capture),
                     Grown::Endless => {
                         self.lose(piece);
                         Some(Said::Unseen)
@@ -137,7 +139,7 @@ impl Requests {
     /// Ends a head that has its request line: the answer to it has begun, so no more of it is awaited.
     pub(super) fn answered(&mut self) -> Option<Said> {
         match &self.state {
-            State::Head(head) if head.has_line() => self.cut_head(),
+            State::Head(head) if head.has_line() => self.cut_head(Cut::Loss),
             State::Head(_) | State::Body(_) | State::Lost => None,
         }
     }
@@ -162,7 +164,7 @@ impl Requests {
     }
 
     /// Takes the head as far as it was seen; none if that is less than its request line.
-    fn cut_head(&mut self) -> Option<Said> {
+    fn cut_head(&mut self, cut: Cut) -> Option<Said> {
         let State::Head(head) = std::mem::replace(&mut self.state, State::Lost) else {
             return None;
         };
@@ -170,7 +172,14 @@ impl Requests {
         let end = start.offset.saturating_add(head.held() as u64);
         Some(match parse::request(&head.cut()) {
             None => Said::Malformed,
-            Some(head) => Said::Head(Box::new(Asked { start, head, end, body_bytes: None, goes_on: true, cut: true })),
+            Some(mut head) => {
+                if cut == Cut::Loss {
+                    // The field that makes these void, or goes before them, may be the one that was lost.
+                    head.context = WireContext::default();
+                    head.upgrade = true;
+                }
+                Said::Head(Box::new(Asked { start, head, end, body_bytes: None, goes_on: true, cut: Some(cut) }))
+            }
         })
     }
 
@@ -200,7 +209,7 @@ impl Requests {
             end: piece.offset.saturating_add(body_bytes.unwrap_or_default()),
             body_bytes,
             goes_on: body_bytes != Some(0),
-            cut: false,
+            cut: None,
         }))
     }
 }

@@ -10,9 +10,10 @@
 //! ```
 
 use super::body::{Body, Passed};
-use super::head::{Grown, Head, Kind};
+use super::head::{Cut, Grown, Head, Kind};
 use super::parse::{self, ResponseHead};
 use crate::ids::BootNanos;
+use crate::proto::trace_context::AnswerIds;
 use crate::stream::Piece;
 
 /// The parser of the response direction.
@@ -173,13 +174,14 @@ impl Responses {
                     }
                 },
                 State::Head(_) | State::MaybeHead(_) if piece.is_gap() => {
+                    let cut = Cut::by(piece);
                     piece.advance(piece.len());
-                    Some(self.cut_head().unwrap_or(Said::Unseen))
+                    Some(self.cut_head(cut).unwrap_or(Said::Unseen))
                 }
                 State::Head(head) | State::MaybeHead(head) => match head.grow(piece, limit) {
                     Grown::More | Grown::Line => None,
-                    Grown::Whole => Some(self.head(false)),
-                    Grown::Full => self.cut_head(),
+                    Grown::Whole => Some(self.head(None)),
+                    Grown::Full => self.cut_head(Cut::Capture),
                     Grown::Refused | Grown::Endless => Some(self.refuse(piece)),
                 },
             };
@@ -191,9 +193,9 @@ impl Responses {
     }
 
     /// Takes the head as far as it was seen, or gives up if that is less than its status line.
-    pub(super) fn cut_head(&mut self) -> Option<Said> {
+    pub(super) fn cut_head(&mut self, cut: Cut) -> Option<Said> {
         match &self.state {
-            State::Head(head) | State::MaybeHead(head) if head.has_line() => Some(self.head(true)),
+            State::Head(head) | State::MaybeHead(head) if head.has_line() => Some(self.head(Some(cut))),
             State::Head(_) | State::MaybeHead(_) | State::Lost => {
                 self.give_up();
                 None
@@ -210,10 +212,10 @@ impl Responses {
         }
     }
 
-    fn head(&mut self, cut: bool) -> Said {
+    fn head(&mut self, cut: Option<Cut>) -> Said {
         let parsed = match &self.state {
             State::Head(head) | State::MaybeHead(head) => {
-                let response = if cut { parse::response(&head.cut()) } else { parse::response(head.whole()) };
+                let response = if cut.is_some() { parse::response(&head.cut()) } else { parse::response(head.whole()) };
                 head.start().zip(response)
             }
             State::Body(_) | State::Rest(_) | State::Lost => None,
@@ -221,7 +223,13 @@ impl Responses {
         self.give_up();
         match parsed {
             None => Said::Malformed,
-            Some((start, head)) => Said::Head(Answered { head, start: start.mark.time, cut }),
+            Some((start, mut head)) => {
+                if cut == Some(Cut::Loss) {
+                    // The same field may come again in what was lost.
+                    head.ids = AnswerIds::default();
+                }
+                Said::Head(Answered { head, start: start.mark.time, cut: cut.is_some() })
+            }
         }
     }
 }
