@@ -192,6 +192,43 @@ fn a_context_kept_from_an_answered_request_proves_nothing_where_records_were_los
     assert_eq!(span(&world.end(), Kind::Client, "/out").parent, None);
 }
 
+/// The request that the thread last read was lost, and may carry the same: the other one proves nothing.
+#[test]
+fn a_context_names_no_request_if_the_thread_last_read_one_that_was_lost() {
+    for read in [open, open_nonblocking] {
+        let mut world = World::new();
+        let first = read(&mut world, A, "/first", CONTEXT);
+        world.losing(|world| {
+            read(world, A, "/second", CONTEXT);
+        });
+        world.call(A, &get("/out", CONTEXT));
+        close(&mut world, first, A);
+        let spans = world.end();
+        let out = span(&spans, Kind::Client, "/out");
+        assert_eq!((out.parent, known(out)), (None, ("none", "lossy")));
+        assert_eq!(out.trace_id, span(&spans, Kind::Server, "/first").trace_id);
+    }
+}
+
+/// A thread that reads nothing passes a context on: of the requests that carried it one alone was seen.
+#[test]
+fn a_context_names_a_request_not_exactly_where_records_were_lost_since() {
+    let mut world = World::new();
+    let before = open(&mut world, B, "/before", "");
+    close(&mut world, before, B);
+    let first = open(&mut world, A, "/first", CONTEXT);
+    world.losing(|world| {
+        open(world, B, "/second", CONTEXT);
+    });
+    let third = open(&mut world, B, "/third", OTHER);
+    world.call(C, &get("/out", CONTEXT));
+    close(&mut world, first, A);
+    close(&mut world, third, B);
+    let spans = world.end();
+    assert!(caused(&spans, "/out", "/first"));
+    assert_eq!(known(span(&spans, Kind::Client, "/out")), ("wire", "strong"));
+}
+
 #[test]
 fn a_context_kept_from_an_answered_request_is_its_late_work_if_nothing_else_is_open() {
     let mut world = World::new();

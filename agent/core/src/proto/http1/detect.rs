@@ -110,10 +110,15 @@ impl Detector {
         }
         if !piece.is_lost() {
             let late = piece.time < self.latest[direction.opposite() as usize];
+            if late && piece.turn_start && piece.turn == 1 && self.order.is_in_first_turn(direction.opposite()) {
+                // What was seen first was not the first: its record overtook this one.
+                self.order.begins_with(direction);
+            }
             self.order.see(direction, piece.turn, late);
         }
+        // What the other direction says meanwhile may have overtaken the rest of it.
         let cut_short =
-            |candidate: &mut Candidate| candidate.direction != direction || piece.is_gap() || piece.turn_start;
+            |candidate: &mut Candidate| candidate.direction == direction && (piece.is_gap() || piece.turn_start);
         self.candidate.take_if(cut_short);
         if piece.is_gap() {
             return Found::Nothing;
@@ -129,18 +134,18 @@ impl Detector {
                 self.candidate = Some(Candidate { direction, head, turn: piece.turn, first });
             }
         }
-        self.try_candidate(piece)
+        self.try_candidate(direction, piece)
     }
 
-    fn try_candidate(&mut self, piece: &mut Piece<'_>) -> Found {
-        if let Some(mut candidate) = self.candidate.take() {
+    fn try_candidate(&mut self, direction: Direction, piece: &mut Piece<'_>) -> Found {
+        if let Some(mut candidate) = self.candidate.take_if(|candidate| candidate.direction == direction) {
             match candidate.head.grow(piece, HTTP1_HEAD_BYTES_MAX) {
                 Grown::More => self.candidate = Some(candidate),
                 Grown::Line | Grown::Whole | Grown::Full => {
                     return Found::Requests(Box::new(Opening {
                         direction: candidate.direction,
                         head: candidate.head,
-                        first: candidate.first,
+                        first: candidate.first && !self.moved[direction.opposite() as usize],
                         witness: *self.witness(candidate.direction.opposite()),
                         turns: Turns::first(self.order, candidate.direction, candidate.turn),
                         answering: self.latest[candidate.direction.opposite() as usize],

@@ -167,6 +167,11 @@ impl Dialogue {
         self.witness.see(&piece, true);
         self.answering = self.answering.max(piece.time);
         let late = piece.time < self.asking;
+        if late && piece.turn_start && piece.turn == 1 && !self.answered && self.witness.is_foreign() {
+            // What was asked next overtook it: the first answer is none of HTTP all the same.
+            self.void_all(out);
+            return Flow::Over;
+        }
         if piece.turn_start {
             let told = self.turns.answer(piece.turn, late);
             self.answer_turn(told, out);

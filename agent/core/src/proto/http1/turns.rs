@@ -33,6 +33,11 @@ impl Order {
         };
     }
 
+    /// True if of this direction no turn but the first one was seen.
+    pub(super) const fn is_in_first_turn(&self, direction: Direction) -> bool {
+        self.seen[direction as usize] == 1
+    }
+
     /// A record of this turn is seen. If more turns of the other direction were seen than are thought to have begun,
     /// the thought was wrong (two threads may race for one connection's count). A `late` one, of a time before that of the
     /// other direction's latest, tells nothing of their order.

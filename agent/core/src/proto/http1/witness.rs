@@ -62,6 +62,11 @@ impl Witness {
         self.has_answered
     }
 
+    /// True if the latest turn did not begin with a status line.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.evidence == Evidence::Foreign
+    }
+
     /// True if the latest turn was 101.
     pub(super) fn has_switched(&self) -> bool {
         self.evidence == Evidence::Switched

@@ -230,3 +230,17 @@ fn an_end_at_any_byte_is_told_as_it_was() {
         }
     }
 }
+
+#[test]
+fn a_request_whose_head_was_lost_in_part_is_told_if_something_answered_it() {
+    for (answered, end) in [(false, "void @0"), (true, "closed @0")] {
+        let mut talk = Talk::server_end();
+        talk.client(b"GET /a HTTP/1.1\r\nHost: a\r\n").counted(Side::Client, 20);
+        if answered {
+            talk.server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+        }
+        talk.closing(Closing::Closed);
+        let told = talk.told();
+        assert!(told.last().is_some_and(|last| last.starts_with(end)), "{told:?}");
+    }
+}

@@ -129,3 +129,20 @@ fn both_ends_read_the_same_ids() {
     assert_eq!(server, client);
     assert_eq!((server.request_id.as_deref(), server.x_trace_id.as_deref()), (Some("r"), Some("t")));
 }
+
+#[test]
+fn of_a_head_whose_rest_was_lost_no_id_counts_as_it_may_come_again() {
+    let id = "X-Request-Id: r-1\r\nX-Trace-Id: t-1\r\n";
+    let asked = format!("GET /a HTTP/1.1\r\nHost: h\r\n{PARENT}{id}C");
+    let mut talk = Talk::server_end();
+    talk.client(&asked).lost(Side::Client, 40).server(format!("HTTP/1.1 200 OK\r\n{id}C")).lost(Side::Server, 40);
+    talk.client(GET).server(OK);
+    assert_eq!(talk.updates.len(), 6, "{:?}", talk.updates);
+    for update in &talk.updates {
+        match update {
+            Update::Request(request) => assert_eq!(request.context, WireContext::default()),
+            Update::Response { response, .. } => assert_eq!(response.ids, Default::default()),
+            Update::End(_) => {}
+        }
+    }
+}

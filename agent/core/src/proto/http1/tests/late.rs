@@ -92,3 +92,59 @@ fn a_new_connection_whose_first_records_were_lost_is_read_like_an_old_one() {
     talk.lost(Side::Client, 200).client(GET).server(OK).client(ask("GET /b", "")).server(OK);
     assert_eq!(talk.told(), ["GET /b @228 t40", "200 @228 t50", "complete @228 t50"]);
 }
+
+#[test]
+fn the_preface_of_http_2_ends_the_reading() {
+    let mut talk = Talk::old();
+    talk.client(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00").server(OK).client(GET);
+    assert_eq!(talk.told(), Vec::<String>::new());
+    assert_eq!(talk.http.verdict(), Verdict::Other);
+}
+
+#[test]
+fn records_that_overtook_the_first_request_do_not_change_who_spoke_first() {
+    let mut talk = Talk::server_end();
+    let mut asked = talk.record(Side::Client, GET);
+    talk.moved(Side::Client, GET.len() as u64);
+    talk.server(OK);
+    asked.time = BootNanos(5);
+    talk.http.data(&asked, &mut talk.updates);
+    let next = ask("GET /c", "");
+    talk.client(ask("GET /b", "")).counted(Side::Server, OK.len() as u64);
+    let asked = talk.record(Side::Client, &next);
+    talk.moved(Side::Client, next.len() as u64);
+    talk.server(answer(201, ""));
+    talk.http.data(&asked, &mut talk.updates);
+    let told = talk.told();
+    assert!(told.iter().any(|one| one.starts_with("GET /b ")), "{told:?}");
+    assert!(!told.iter().any(|one| one.starts_with("201 ")), "{told:?}");
+}
+
+#[test]
+fn an_answer_that_overtook_the_rest_of_the_first_head_leaves_its_body_a_body() {
+    let head = ask("POST /a", "Content-Length: 28\r\n");
+    let (front, rest) = head.split_at(5);
+    let mut talk = Talk::server_end();
+    talk.client(front);
+    let late = talk.record(Side::Client, rest);
+    talk.moved(Side::Client, rest.len() as u64);
+    talk.server(answer(417, "Content-Length: 0\r\n"));
+    talk.http.data(&late, &mut talk.updates);
+    talk.client(GET).client(ask("GET /after", "")).server(OK);
+    let told = talk.told();
+    assert!(!told.iter().any(|one| one.starts_with("GET /a ")), "{told:?}");
+}
+
+#[test]
+fn a_first_answer_that_is_no_http_counts_though_a_later_request_overtook_it() {
+    let mut talk = Talk::client_end();
+    talk.client(GET);
+    let late = talk.record(Side::Server, b"220 smtp ready\r\n");
+    talk.moved(Side::Server, 16);
+    talk.client(ask("GET /b", ""));
+    talk.http.data(&late, &mut talk.updates);
+    talk.server(OK);
+    let told = talk.told();
+    assert!(!told.iter().any(|one| one.starts_with("200")), "{told:?}");
+    assert!(talk.http.is_over());
+}
