@@ -8,6 +8,8 @@ use tracemend_tests::agent::Builder;
 use tracemend_tests::jaeger::{self, Jaeger};
 use tracemend_tests::load::Load;
 use tracemend_tests::otlp::Span;
+use tracemend_tests::play::perform::Troupe;
+use tracemend_tests::play::{Link, Play};
 use tracemend_tests::scene::{Scene, skip};
 use tracemend_tests::score::Truth;
 use tracemend_tests::target::Target;
@@ -114,6 +116,39 @@ fn chain_is_shown_whole(test: &str, protocol: &str, endpoint: impl FnOnce(&Jaege
             assert_eq!(span.warnings, Vec::<String>::new());
             assert!(span.ip.is_some() && span.ip == trace[0].ip, "{trace:#?}");
             parent = Some(span.span_id.clone());
+        }
+    }
+    Ok(())
+}
+
+/// What a client calls its request, and what the server calls its answer, both lead to the trace, and to no other one.
+#[test]
+fn jaeger_finds_a_trace_by_the_ids_of_its_request_and_of_its_answer() -> Result<()> {
+    let test = "jaeger_finds_a_trace_by_the_ids_of_its_request_and_of_its_answer";
+    let Some((scene, jaeger)) = start(test)? else {
+        return Ok(());
+    };
+    let id = |name: &str, number: usize| format!("X-Request-Id: {name}-{number}\r\n");
+    let play = (0..3).fold(Play::over(Link::Ipv4), |play, number| {
+        let (asked, answered) = (id("asked", number), id("answered", number));
+        play.client(format!("GET /{number} HTTP/1.1\r\nHost: play\r\n{asked}\r\n"))
+            .server(format!("HTTP/1.1 200 OK\r\n{answered}Content-Length: 0\r\n\r\n"))
+    });
+    let mut troupe = Troupe::start(&scene, play.parties())?;
+    let agent = troupe.pids().fold(Builder::exporting(&jaeger.grpc_endpoint(), "grpc"), Builder::pid).start()?;
+    troupe.perform(&scene, &play)?;
+    agent.stop()?;
+    let services = jaeger.services()?;
+    let service = services.first().context("a service")?;
+    for number in 0..3 {
+        let by = |message: &str, name: &str| {
+            let tag = format!("http.{message}.header.x-request-id");
+            jaeger.tagged(service, &tag, &format!("{name}-{number}"), Duration::from_secs(10))
+        };
+        for found in [by("request", "asked")?, by("response", "answered")?] {
+            let names: Vec<_> = found.iter().map(|span| (span.kind.as_str(), span.name.as_str())).collect();
+            assert!(names.contains(&("client", "GET")) && names.contains(&("server", "GET")), "{names:?}");
+            assert_eq!(found.len(), 2, "{found:#?}");
         }
     }
     Ok(())

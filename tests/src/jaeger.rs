@@ -114,6 +114,23 @@ impl Jaeger {
         found.iter().map(read_trace).collect()
     }
 
+    /// The trace with a span of a service that has this tag with this one value, once there is one. The tag is a list, as
+    /// header fields are by the semantic conventions; Jaeger keeps a list as the text `["value"]`.
+    ///
+    /// # Errors
+    /// There is none within `limit`, or there are several.
+    pub fn tagged(&self, service: &str, name: &str, value: &str, limit: Duration) -> Result<Vec<JaegerSpan>> {
+        let path =
+            format!("/api/traces?service={service}&limit=10&tags=%7B%22{name}%22:%22%5B%5C%22{value}%5C%22%5D%22%7D");
+        let found = wait::until(&format!("Jaeger finds {name}={value}"), limit, || {
+            let answer = self.ask(&path)?;
+            let traces = answer["data"].as_array().context("data")?;
+            Ok((!traces.is_empty()).then(|| traces.clone()))
+        })?;
+        ensure!(found.len() == 1, "{} traces with {name}={value}", found.len());
+        read_trace(&found[0])
+    }
+
     /// Every service it has spans of, sorted.
     ///
     /// # Errors
