@@ -171,8 +171,7 @@ impl Causes {
     }
 
     fn child(&self, half: &Half, cause: &Decided, evidence: Evidence, confidence: Confidence) -> Decided {
-        let mut decided = self.root(half, evidence, confidence);
-        decided.decision.trace_id = cause.decision.trace_id;
+        let mut decided = self.decided(half, cause.decision.trace_id, evidence, confidence);
         decided.decision.parent = Some(cause.decision.span_id);
         decided.decision.sampled = cause.decision.sampled;
         if decided.decision.tracestate.is_none() {
@@ -190,10 +189,15 @@ impl Causes {
 
     /// A half without a parent. What it passes on tells its trace all the same.
     fn root(&self, half: &Half, evidence: Evidence, confidence: Confidence) -> Decided {
+        let carried = half.request.context.parent.map(|parent| parent.trace_id);
+        self.decided(half, carried.unwrap_or_else(|| self.trace_id(half)), evidence, confidence)
+    }
+
+    fn decided(&self, half: &Half, trace_id: TraceId, evidence: Evidence, confidence: Confidence) -> Decided {
         let request = &half.request;
         Decided {
             decision: Decision {
-                trace_id: request.context.parent.map_or_else(|| self.trace_id(half), |parent| parent.trace_id),
+                trace_id,
                 span_id: self.span_id(half),
                 parent: None,
                 evidence,

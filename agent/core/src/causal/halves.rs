@@ -1,6 +1,6 @@
 //! All halves that may still matter, and how they are found.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::Hash;
 
 use smallvec::SmallVec;
@@ -9,6 +9,7 @@ use crate::causal::half::{Carried, Half};
 use crate::causal::identity::ExchangeId;
 use crate::decode::Tag;
 use crate::ids::{BootNanos, ProcessId, SockCookie};
+use crate::map::Map;
 use crate::proto::exchange::{HalfKey, Role};
 
 /// Sorts before every half.
@@ -17,13 +18,17 @@ const FIRST: HalfKey = HalfKey { cookie: SockCookie(0), offset: 0 };
 /// Open halves, and those that ended recently.
 #[derive(Debug, Default)]
 pub struct Halves {
-    /// Each in a place of its own: they are large, and the map moves what it holds.
-    all: BTreeMap<HalfKey, Box<Half>>,
+    /// By their socket, in order of their offsets: a new one is the last, and the one to be forgotten mostly the first.
+    sockets: Map<SockCookie, Socket>,
     /// Hardly ever more than one: a second claim is a dispute.
-    ends: HashMap<(Role, ExchangeId), SmallVec<[HalfKey; 1]>>,
-    requests: HashMap<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
+    ends: Map<(Role, ExchangeId), SmallVec<[HalfKey; 1]>>,
+    requests: Map<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
 }
+
+/// The halves of a socket with their offsets. Each half in a place of its own: they are large, and what a list holds
+/// moves.
+type Socket = VecDeque<(u64, Box<Half>)>;
 
 /// What a tag names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +45,22 @@ impl Halves {
     /// A half.
     #[must_use]
     pub fn get(&self, key: HalfKey) -> Option<&Half> {
-        self.all.get(&key).map(Box::as_ref)
+        let socket = self.sockets.get(&key.cookie)?;
+        socket.get(place(socket, key.offset).ok()?).map(|(_, half)| half.as_ref())
     }
 
     /// A half, to change it. Its identity changes through [`Self::identify`] alone.
     pub fn get_mut(&mut self, key: HalfKey) -> Option<&mut Half> {
-        self.all.get_mut(&key).map(Box::as_mut)
+        let socket = self.sockets.get_mut(&key.cookie)?;
+        let place = place(socket, key.offset).ok()?;
+        socket.get_mut(place).map(|(_, half)| half.as_mut())
     }
 
-    /// All of them.
+    /// All of them, in order of their keys. That takes long.
     pub fn all(&self) -> impl Iterator<Item = &Half> {
-        self.all.values().map(Box::as_ref)
+        let mut all: Vec<&Half> = self.sockets.values().flatten().map(|(_, half)| half.as_ref()).collect();
+        all.sort_unstable_by_key(|half| half.request.key);
+        all.into_iter()
     }
 
     /// Bytes of memory they take, about.
@@ -72,12 +82,18 @@ impl Halves {
             }
         }
         self.bytes += half.bytes();
-        self.all.insert(key, Box::new(half));
+        let socket = self.sockets.entry(key.cookie).or_default();
+        let (Ok(place) | Err(place)) = place(socket, key.offset);
+        socket.insert(place, (key.offset, Box::new(half)));
     }
 
     /// Forgets a half.
     pub fn remove(&mut self, key: HalfKey) -> Option<Half> {
-        let half = self.all.remove(&key)?;
+        let socket = self.sockets.get_mut(&key.cookie)?;
+        let (_, half) = socket.remove(place(socket, key.offset).ok()?)?;
+        if socket.is_empty() {
+            self.sockets.remove(&key.cookie);
+        }
         self.bytes -= half.bytes();
         if let Some(identity) = half.identity {
             self.disclaim(half.request.role, identity, key);
@@ -97,7 +113,7 @@ impl Halves {
 
     /// Sets what both ends call the exchange.
     pub fn identify(&mut self, key: HalfKey, identity: ExchangeId) {
-        let Some(half) = self.all.get_mut(&key) else { return };
+        let Some(half) = self.get_mut(key) else { return };
         let role = half.request.role;
         if let Some(before) = half.identity.replace(identity) {
             self.disclaim(role, before, key);
@@ -134,8 +150,9 @@ impl Halves {
     /// The half before one on the same socket.
     #[must_use]
     pub fn before(&self, key: HalfKey) -> Option<&Half> {
-        let first = HalfKey { offset: 0, ..key };
-        self.all.range(first..key).next_back().map(|(_, half)| half.as_ref())
+        let socket = self.sockets.get(&key.cookie)?;
+        let (Ok(place) | Err(place)) = place(socket, key.offset);
+        socket.get(place.checked_sub(1)?).map(|(_, half)| half.as_ref())
     }
 
     /// The server half whose bytes a tag names, as it stood at `time`.
@@ -161,12 +178,26 @@ impl Halves {
     }
 
     fn from(&self, first: HalfKey) -> impl DoubleEndedIterator<Item = &Half> {
-        let last = HalfKey { offset: u64::MAX, ..first };
-        self.all.range(first..=last).map(|(_, half)| half.as_ref())
+        let socket = self.sockets.get(&first.cookie);
+        let begin = socket.map_or(0, |socket| match place(socket, first.offset) {
+            Ok(place) | Err(place) => place,
+        });
+        socket.into_iter().flat_map(move |socket| socket.range(begin..)).map(|(_, half)| half.as_ref())
     }
 }
 
-fn forget<K: Eq + Hash, V: Ord>(index: &mut HashMap<K, BTreeSet<V>>, name: &K, key: &V) {
+/// Where the half is whose request begins at an offset, or would be. Most are looked for while they are the last of
+/// their socket, or forgotten when they are the first.
+fn place(socket: &Socket, offset: u64) -> Result<usize, usize> {
+    match (socket.front(), socket.back()) {
+        (_, Some((last, _))) if *last < offset => Err(socket.len()),
+        (_, Some((last, _))) if *last == offset => Ok(socket.len() - 1),
+        (Some((first, _)), _) if *first == offset => Ok(0),
+        _ => socket.binary_search_by_key(&offset, |(offset, _)| *offset),
+    }
+}
+
+fn forget<K: Eq + Hash, V: Ord>(index: &mut Map<K, BTreeSet<V>>, name: &K, key: &V) {
     if let Some(keys) = index.get_mut(name) {
         keys.remove(key);
         if keys.is_empty() {

@@ -1,6 +1,6 @@
 //! What halves wait for: open ones for their end, ended ones to settle, settled ones to be forgotten.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::causal::decide::On;
 use crate::ids::BootNanos;
@@ -11,11 +11,10 @@ use crate::proto::exchange::HalfKey;
 pub(super) struct Waiting {
     /// By their start.
     open: BTreeSet<(BootNanos, HalfKey)>,
-    ended: HashMap<HalfKey, Ended>,
     /// The ended ones, by the time they are due.
-    due: BTreeSet<(BootNanos, HalfKey)>,
-    /// Those of them that the end of something may settle earlier.
-    on: BTreeSet<(On, HalfKey)>,
+    due: BTreeMap<(BootNanos, HalfKey), Ended>,
+    /// Those of them that the end of something may settle earlier, and when they are due.
+    on: BTreeMap<(On, HalfKey), BootNanos>,
     ended_bytes: usize,
     /// In the order they settled.
     settled: VecDeque<(BootNanos, HalfKey)>,
@@ -23,7 +22,6 @@ pub(super) struct Waiting {
 
 #[derive(Clone, Copy, Debug)]
 struct Ended {
-    due: BootNanos,
     on: Option<On>,
     bytes: usize,
 }
@@ -37,9 +35,7 @@ impl Waiting {
     /// A half that began at `start` is over, and holds so many bytes until it settles.
     pub(super) fn end(&mut self, start: BootNanos, key: HalfKey, due: BootNanos, bytes: usize) {
         self.open.remove(&(start, key));
-        self.ended_bytes += bytes;
-        self.ended.insert(key, Ended { due, on: None, bytes });
-        self.due.insert((due, key));
+        self.wait(key, due, Ended { on: None, bytes });
     }
 
     /// A half that began at `start` will never end.
@@ -49,40 +45,39 @@ impl Waiting {
 
     /// A half cannot settle before `due`, or the end of what it waits for.
     pub(super) fn postpone(&mut self, key: HalfKey, due: BootNanos, on: On, bytes: usize) {
-        self.ended_bytes += bytes;
-        self.ended.insert(key, Ended { due, on: Some(on), bytes });
-        self.due.insert((due, key));
-        self.on.insert((on, key));
+        self.wait(key, due, Ended { on: Some(on), bytes });
+        self.on.insert((on, key), due);
+    }
+
+    fn wait(&mut self, key: HalfKey, due: BootNanos, ended: Ended) {
+        self.ended_bytes += ended.bytes;
+        if let Some(before) = self.due.insert((due, key), ended) {
+            self.ended_bytes -= before.bytes;
+        }
     }
 
     /// Something ended: what waited for it is due.
     pub(super) fn has_ended(&mut self, on: On, now: BootNanos) {
         let first = HalfKey { cookie: crate::ids::SockCookie(0), offset: 0 };
         let last = HalfKey { cookie: crate::ids::SockCookie(u64::MAX), offset: u64::MAX };
-        let woken: Vec<HalfKey> = self.on.range((on, first)..=(on, last)).map(|(_, key)| *key).collect();
-        for key in woken {
+        let woken: Vec<(HalfKey, BootNanos)> =
+            self.on.range((on, first)..=(on, last)).map(|((_, key), due)| (*key, *due)).collect();
+        for (key, due) in woken {
             self.on.remove(&(on, key));
-            if let Some(ended) = self.ended.get_mut(&key) {
-                self.due.remove(&(ended.due, key));
-                ended.due = ended.due.min(now);
-                ended.on = None;
-                self.due.insert((ended.due, key));
+            if let Some(ended) = self.due.remove(&(due, key)) {
+                self.ended_bytes -= ended.bytes;
+                self.wait(key, due.min(now), Ended { on: None, ..ended });
             }
         }
     }
 
     /// Takes the half that is due first, if it is by `now`.
     pub(super) fn take_due(&mut self, now: BootNanos) -> Option<HalfKey> {
-        let (due, key) = self.due.first().copied()?;
-        if due > now {
-            return None;
-        }
-        self.due.pop_first();
-        if let Some(ended) = self.ended.remove(&key) {
-            self.ended_bytes -= ended.bytes;
-            if let Some(on) = ended.on {
-                self.on.remove(&(on, key));
-            }
+        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
+        let ((_, key), ended) = first.remove_entry();
+        self.ended_bytes -= ended.bytes;
+        if let Some(on) = ended.on {
+            self.on.remove(&(on, key));
         }
         Some(key)
     }

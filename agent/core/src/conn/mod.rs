@@ -2,18 +2,19 @@
 
 mod connection;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 pub use connection::Connection;
 
 use crate::decode::{Bases, Closing, Link, Open};
 use crate::ids::{BootNanos, SockCookie};
 use crate::limits::{AGENT_CONNECTIONS_MAX, CLOSED_CONNECTION_NS, CONNECTIONS_MAX};
+use crate::map::Map;
 
 /// All connections.
 #[derive(Default)]
 pub struct Table {
-    connections: BTreeMap<SockCookie, Connection>,
+    connections: Map<SockCookie, Connection>,
     /// Those that closed, in the order they did.
     closed: VecDeque<(BootNanos, SockCookie)>,
     /// Where the streams of the agent's own latest connections start, as their other ends see it.

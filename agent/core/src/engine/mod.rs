@@ -204,8 +204,9 @@ impl Engine {
         self.causes.moved(&data.actor, data.cookie, data.direction, serves);
         if linked && self.connections.is_agents(link) {
             self.leave_out(data.cookie, out);
+            return;
         }
-        if self.parsers.verdict(data.cookie).is_none() {
+        if before.is_none() {
             return;
         }
         if data.unseen.is_some() {

@@ -1,16 +1,15 @@
 //! The parsers of all connections, and what they hold together.
 
-use std::collections::HashMap;
-
 use crate::ids::SockCookie;
 use crate::limits::{PARSER_BYTES_MIN, PARSERS_BYTES_MAX};
+use crate::map::Map;
 use crate::proto::exchange::Update;
 use crate::proto::http1::{Http1, Losses, Verdict};
 
 /// One parser a connection.
 #[derive(Default)]
 pub(super) struct Parsers {
-    all: HashMap<SockCookie, Http1>,
+    all: Map<SockCookie, Http1>,
     /// Bytes they hold of unfinished heads and of open exchanges.
     held: usize,
     losses: Losses,

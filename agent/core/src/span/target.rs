@@ -69,6 +69,9 @@ fn absolute(target: &str) -> Option<(&'static str, &str)> {
 /// Drops the session ids that servlet containers write into paths (`;jsessionid=...`): who reads one is logged in.
 fn without_session(path: &str) -> String {
     const PARAMETER: &str = ";jsessionid=";
+    if !path.contains(';') {
+        return path.to_owned();
+    }
     let mut kept = String::with_capacity(path.len());
     let mut rest = path;
     // Lower-casing ASCII keeps every byte offset.

@@ -1,5 +1,7 @@
 //! A message head while its bytes come in: the only bytes that are ever buffered.
 
+use memchr::{memchr, memchr_iter};
+
 use super::parse;
 use crate::stream::{Content, Mark, Piece};
 
@@ -132,7 +134,7 @@ impl Head {
     fn grow_line(&mut self, piece: &mut Piece<'_>, limit: usize) -> Grown {
         let room = limit.saturating_sub(self.bytes.len());
         let offered = &piece.bytes()[..piece.bytes().len().min(room)];
-        let end = offered.iter().position(|byte| *byte == b'\n');
+        let end = memchr(b'\n', offered);
         let taken = &offered[..end.map_or(offered.len(), |end| end + 1)];
         // Most heads come whole: room for their fields too.
         self.bytes.reserve(offered.len());
@@ -164,28 +166,32 @@ impl Head {
         let before = self.bytes.len();
         let room = limit.saturating_sub(before);
         let offered = &piece.bytes()[..piece.bytes().len().min(room)];
-        self.bytes.extend_from_slice(offered);
         // The line end before the empty line may have come earlier: look again at the last three bytes.
         let from = before.saturating_sub(3).max(line - 1);
-        if let Some(end) = end_of_head(&self.bytes, from) {
-            self.bytes.truncate(end);
-            piece.advance((end - before) as u64);
-            return Grown::Whole;
+        let end = end_of_head(&self.bytes[from..], offered);
+        let taken = &offered[..end.unwrap_or(offered.len())];
+        self.bytes.extend_from_slice(taken);
+        piece.advance(taken.len() as u64);
+        match end {
+            Some(_) => Grown::Whole,
+            None if self.bytes.len() < limit => Grown::More,
+            None => Grown::Full,
         }
-        piece.advance(offered.len() as u64);
-        if self.bytes.len() < limit { Grown::More } else { Grown::Full }
     }
 }
 
-/// Offset behind the first empty line whose preceding line end is at `from` or later.
-fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    let line_ends = (from..bytes.len()).filter(|place| bytes[*place] == b'\n');
-    for line_end in line_ends {
-        match bytes[line_end + 1..] {
-            [b'\n', ..] => return Some(line_end + 2),
-            [b'\r', b'\n', ..] => return Some(line_end + 3),
-            _ => {}
-        }
-    }
-    None
+/// Offset in `offered` behind the first empty line whose preceding line end is in `held`, or in `offered` itself.
+fn end_of_head(held: &[u8], offered: &[u8]) -> Option<usize> {
+    // Behind a line end: how many bytes of what comes next end an empty line.
+    let empty = |first: Option<&u8>, second: Option<&u8>| match (first, second) {
+        (Some(b'\n'), _) => Some(1),
+        (Some(b'\r'), Some(b'\n')) => Some(2),
+        _ => None,
+    };
+    let at = |place: usize| held.get(place).or_else(|| offered.get(place - held.len()));
+    let line_ends = (0..held.len()).filter(|place| held[*place] == b'\n');
+    let earlier = line_ends.filter_map(|place| Some(place + 1 + empty(at(place + 1), at(place + 2))?));
+    let later = memchr_iter(b'\n', offered)
+        .filter_map(|place| Some(place + 1 + empty(offered.get(place + 1), offered.get(place + 2))?));
+    earlier.map(|end| end - held.len()).chain(later).next()
 }

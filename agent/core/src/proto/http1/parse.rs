@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use httparse::{Header, ParserConfig, Status};
+use memchr::{memchr, memchr_iter};
+use smallvec::SmallVec;
 
 use crate::limits::HTTP1_METHOD_BYTES_MAX;
 use crate::proto::trace_context::{AnswerIds, WireContext};
@@ -84,11 +86,12 @@ pub(super) fn may_be_status_line(line: &[u8]) -> bool {
 /// Parses a request's head that ends with its empty line. Fields that are malformed are left out, as servers do, but a
 /// line that is none at all makes the whole a text of another kind.
 pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
-    if !all_lines_are_fields(head) {
+    let lines = Lines::of(head);
+    if !lines.are_fields {
         return None;
     }
-    let head = &unfolded(head);
-    let mut slots = slots(head);
+    let head = &unfolded(head, lines);
+    let mut slots = slots(lines);
     let mut request = httparse::Request::new(&mut slots);
     reader().parse_request(&mut request, head).ok()?.is_complete().then_some(())?;
     let fields: &[Header<'_>] = request.headers;
@@ -106,8 +109,9 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
 
 /// Parses a response's head that ends with its empty line.
 pub(super) fn response(head: &[u8]) -> Option<ResponseHead> {
-    let head = &unfolded(head);
-    let mut slots = slots(head);
+    let lines = Lines::of(head);
+    let head = &unfolded(head, lines);
+    let mut slots = slots(lines);
     let mut response = httparse::Response::new(&mut slots);
     let parsed = reader().parse_response(&mut response, head);
     let whole = parsed.is_ok_and(|status| status.is_complete());
@@ -134,9 +138,8 @@ fn reader() -> ParserConfig {
 
 /// A head whose folded fields are one line each, with spaces in place of the fold (RFC 9112, section 5.2): a value is
 /// never taken for whole by its first line. Lines that begin with space right behind the start line belong to no field.
-fn unfolded(head: &[u8]) -> Cow<'_, [u8]> {
-    let folds = |pair: &[u8]| matches!(pair, [b'\n', b' ' | b'\t']);
-    if !head.windows(2).any(folds) {
+fn unfolded(head: &[u8], lines: Lines) -> Cow<'_, [u8]> {
+    if !lines.fold {
         return Cow::Borrowed(head);
     }
     let mut head = head.to_vec();
@@ -187,15 +190,49 @@ fn is_target(method: &str, target: &str) -> bool {
     }
 }
 
-/// As many slots as the head can have fields.
-fn slots<'a>(head: &[u8]) -> Vec<Header<'a>> {
-    let lines = head.iter().filter(|byte| **byte == b'\n').count();
-    vec![httparse::EMPTY_HEADER; lines]
+/// What is known of a head's lines before it is parsed.
+#[derive(Clone, Copy, Debug)]
+struct Lines {
+    /// How many there are.
+    count: usize,
+    /// Those behind the start line have a colon, or are empty, or go on with the line before.
+    are_fields: bool,
+    /// One begins with space: it goes on with the line before.
+    fold: bool,
 }
 
-fn all_lines_are_fields(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n').skip(1);
-    lines.all(|line| matches!(line, [] | b"\r" | [b' ' | b'\t', ..]) || line.contains(&b':'))
+impl Lines {
+    fn of(head: &[u8]) -> Self {
+        let mut lines = Self { count: 0, are_fields: true, fold: false };
+        let mut begin = None;
+        for end in memchr_iter(b'\n', head) {
+            lines.count += 1;
+            if let Some(begin) = begin.replace(end + 1) {
+                lines.note(&head[begin..end]);
+            }
+        }
+        // Bytes without a line end behind them.
+        if let Some(rest) = begin.map(|begin| &head[begin..]).filter(|rest| !rest.is_empty()) {
+            lines.note(rest);
+        }
+        lines
+    }
+
+    fn note(&mut self, line: &[u8]) {
+        match line {
+            [] | b"\r" => {}
+            [b' ' | b'\t', ..] => self.fold = true,
+            _ => self.are_fields &= memchr(b':', line).is_some(),
+        }
+    }
+}
+
+/// Most heads have no more fields: their slots need no memory of their own.
+const SLOTS: usize = 16;
+
+/// As many slots as the head can have fields.
+fn slots<'a>(lines: Lines) -> SmallVec<[Header<'a>; SLOTS]> {
+    SmallVec::from_elem(httparse::EMPTY_HEADER, lines.count)
 }
 
 /// Names and values.

@@ -96,13 +96,24 @@ impl Witness {
                 if self.evidence == Evidence::None && matches!(self.reading, Reading::Done) {
                     self.evidence = Evidence::Bytes;
                 }
-                for byte in bytes {
+                for byte in self.skip_status_line(bytes) {
                     if matches!(self.reading, Reading::Done) {
                         break;
                     }
                     self.read(*byte);
                 }
             }
+        }
+    }
+
+    /// Takes a status line that lies whole at the beginning of a turn, as most do. Returns what is left to read.
+    fn skip_status_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        match (self.reading, bytes.split_first_chunk()) {
+            (Reading::StatusLine { len: 0, .. }, Some((seen, rest))) if seen.starts_with(b"HTTP/1.") => {
+                self.reading = self.status(*seen, STATUS_BYTES);
+                rest
+            }
+            _ => bytes,
         }
     }
 
