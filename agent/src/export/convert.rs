@@ -40,7 +40,8 @@ pub fn request(spans: Vec<Stamped>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans }
 }
 
-fn of_process(process: &Process) -> ResourceSpans {
+/// What a request says of a process before its spans: its resource, and the scope they go into.
+pub(super) fn of_process(process: &Process) -> ResourceSpans {
     let attributes = process.resource.iter().map(|(name, value)| key_value(name, resource_value(name, value)));
     let scope = InstrumentationScope {
         name: SCOPE.to_owned(),
@@ -54,7 +55,8 @@ fn of_process(process: &Process) -> ResourceSpans {
     }
 }
 
-fn of_span(span: Span, offset_ns: i64) -> OtlpSpan {
+/// Kind, flags and status of a span, as OTLP numbers them.
+pub(super) fn numbers(span: &Span) -> (SpanKind, u32, StatusCode) {
     let (kind, remote) = match span.kind {
         Kind::Client => (SpanKind::Client, 0),
         Kind::Server if span.parent.is_some() => (SpanKind::Server, IS_REMOTE),
@@ -64,6 +66,11 @@ fn of_span(span: Span, offset_ns: i64) -> OtlpSpan {
         Status::Unset => StatusCode::Unset,
         Status::Error => StatusCode::Error,
     };
+    (kind, SAMPLED | HAS_IS_REMOTE | remote, code)
+}
+
+fn of_span(span: Span, offset_ns: i64) -> OtlpSpan {
+    let (kind, flags, code) = numbers(&span);
     let links = span.links.into_iter().map(|link| Link {
         trace_id: link.trace_id.0.to_vec(),
         span_id: link.span_id.0.to_vec(),
@@ -75,7 +82,7 @@ fn of_span(span: Span, offset_ns: i64) -> OtlpSpan {
         span_id: span.span_id.0.to_vec(),
         trace_state: span.tracestate,
         parent_span_id: span.parent.map_or_else(Vec::new, |SpanId(id)| id.to_vec()),
-        flags: SAMPLED | HAS_IS_REMOTE | remote,
+        flags,
         name: span.name,
         kind: kind.into(),
         start_time_unix_nano: span.start.0.saturating_add_signed(offset_ns),

@@ -1,6 +1,7 @@
 //! OTLP to a collector, over gRPC or HTTP.
 
 mod config;
+mod encode;
 mod grpc;
 mod http;
 mod retry;

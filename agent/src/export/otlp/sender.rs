@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use prost::Message as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::retry::{Accepted, Backoff, Failure};
-use super::{Client, Config};
-use crate::export::convert;
+use super::{Client, Config, encode};
 use crate::export::counters::{Counts, DropReason};
 use crate::export::health::Health;
 use crate::export::limits::RETRY_ELAPSED_MAX;
@@ -47,7 +45,8 @@ impl Sender {
     }
 
     async fn run(&self, batch: Vec<Stamped>, pending: Pending, mut stopping: watch::Receiver<bool>) {
-        let body = Bytes::from(convert::request(batch).encode_to_vec());
+        let body = Bytes::from(encode::request(&batch));
+        drop(batch);
         let give_up = Instant::now() + RETRY_ELAPSED_MAX;
         let mut backoff = Backoff::new();
         loop {
