@@ -23,13 +23,13 @@ pub const RETENTION_NS: u64 = 10_000_000_000;
 /// An ended thread is remembered this long: its calls are judged with hindsight.
 pub const EXITED_THREAD_NS: u64 = PENDING_NS + 5_000_000_000;
 
-/// Bytes of halves kept, open and settled ones together (some 35,000 with short heads, so that those of 3,500 a second
+/// Bytes of halves kept, open and settled ones together (some 21,000 with short heads, so that those of 2,100 a second
 /// stay for [`RETENTION_NS`]). Beyond it those that settled longest ago are forgotten, then those that are open longest,
 /// and counted. Tests reach it with fewer.
-pub const HALVES_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 40 << 20 };
+pub const HALVES_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 24 << 20 };
 
 /// Bytes of the halves that wait to settle. Beyond it those that wait longest settle early, and are counted.
-pub const SETTLING_BYTES_MAX: usize = HALVES_BYTES_MAX / 5 * 3;
+pub const SETTLING_BYTES_MAX: usize = HALVES_BYTES_MAX / 5 * 4;
 
 /// Threads remembered. Beyond it the eighth that has not acted longest is forgotten, and counted: their calls are
 /// orphans.

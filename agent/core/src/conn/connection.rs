@@ -20,6 +20,8 @@ pub struct Connection {
     /// The call of `connect()`, until the first exchange takes it.
     pub connect: Option<Connect>,
     link: Link,
+    /// The direction that sends requests, once one did.
+    asks: Option<Direction>,
     turns: [VecDeque<u64>; 2],
     last: BootNanos,
     closed: bool,
@@ -36,6 +38,7 @@ impl Connection {
             opened: open.opened,
             connect: open.connect,
             link: open.link,
+            asks: None,
             turns: [VecDeque::new(), VecDeque::new()],
             last: open.time,
             closed: false,
@@ -86,7 +89,7 @@ impl Connection {
     /// or the one before was; the next one decides.
     pub fn moved(&mut self, data: &Data) -> bool {
         self.last = data.time;
-        if data.turn_start {
+        if data.turn_start && self.asks.is_none_or(|asks| asks == data.direction) {
             let turns = &mut self.turns[index(data.direction)];
             if turns.len() == TURNS_MAX {
                 turns.pop_front();
@@ -100,10 +103,17 @@ impl Connection {
         changed
     }
 
-    /// The turn that a byte of a direction lies in; the byte itself if its turn was not seen.
-    #[must_use]
-    pub fn turn_of(&self, direction: Direction, offset: u64) -> u64 {
-        self.turns[index(direction)].iter().rev().copied().find(|start| *start <= offset).unwrap_or(offset)
+    /// The turn that the request lies in which begins at an offset of a direction; the offset itself if its turn was not
+    /// seen. Requests come in order: turns before it are asked for no more, and those of the other direction never.
+    pub fn turn_of(&mut self, direction: Direction, offset: u64) -> u64 {
+        if self.asks.replace(direction).is_none() {
+            self.turns[index(direction.opposite())] = VecDeque::new();
+        }
+        let turns = &mut self.turns[index(direction)];
+        while turns.get(1).is_some_and(|next| *next <= offset) {
+            turns.pop_front();
+        }
+        turns.iter().rev().copied().find(|start| *start <= offset).unwrap_or(offset)
     }
 }
 

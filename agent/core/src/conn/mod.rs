@@ -14,7 +14,8 @@ use crate::map::Map;
 /// All connections.
 #[derive(Default)]
 pub struct Table {
-    connections: Map<SockCookie, Connection>,
+    /// Each in a place of its own, so that the map's empty places are small.
+    connections: Map<SockCookie, Box<Connection>>,
     /// Those that closed, in the order they did.
     closed: VecDeque<(BootNanos, SockCookie)>,
     /// Where the streams of the agent's own latest connections start, as their other ends see it.
@@ -35,13 +36,13 @@ impl Table {
             return Vec::new();
         }
         let evicted = if self.connections.len() >= CONNECTIONS_MAX { self.evict() } else { Vec::new() };
-        self.connections.insert(open.cookie, Connection::new(open));
+        self.connections.insert(open.cookie, Box::new(Connection::new(open)));
         evicted
     }
 
     /// A connection.
     pub fn get_mut(&mut self, cookie: SockCookie) -> Option<&mut Connection> {
-        self.connections.get_mut(&cookie)
+        self.connections.get_mut(&cookie).map(Box::as_mut)
     }
 
     /// True if the other end of this connection is the agent itself.
@@ -78,7 +79,7 @@ impl Table {
     pub fn sweep(&mut self, now: BootNanos) -> Option<SockCookie> {
         while let Some((_, cookie)) = self.closed.pop_front_if(|(at, _)| now.since(*at) >= CLOSED_CONNECTION_NS) {
             // Its socket may have connected anew since.
-            if self.connections.get(&cookie).is_some_and(Connection::is_closed) {
+            if self.connections.get(&cookie).is_some_and(|connection| connection.is_closed()) {
                 self.connections.remove(&cookie);
                 return Some(cookie);
             }

@@ -9,7 +9,8 @@ use crate::proto::http1::{Http1, Losses, Verdict};
 /// One parser a connection.
 #[derive(Default)]
 pub(super) struct Parsers {
-    all: Map<SockCookie, Http1>,
+    /// Each in a place of its own, so that the map's empty places are small.
+    all: Map<SockCookie, Box<Http1>>,
     /// Bytes they hold of unfinished heads and of open exchanges.
     held: usize,
     losses: Losses,
@@ -21,7 +22,7 @@ impl Parsers {
     pub(super) fn insert(&mut self, cookie: SockCookie, parser: Http1) {
         self.remove(cookie);
         self.held += parser.held_bytes();
-        self.all.insert(cookie, parser);
+        self.all.insert(cookie, Box::new(parser));
     }
 
     /// Forgets a connection's parser.
@@ -34,7 +35,7 @@ impl Parsers {
 
     /// What a connection speaks; none if it has no parser.
     pub(super) fn verdict(&self, cookie: SockCookie) -> Option<Verdict> {
-        self.all.get(&cookie).map(Http1::verdict)
+        self.all.get(&cookie).map(|parser| parser.verdict())
     }
 
     /// True if exchanges of a connection may yet be told.

@@ -283,3 +283,16 @@ fn clean(value: &str) -> String {
     };
     value[..end].chars().map(replaced).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotted_addresses_are_those_of_the_standard_library() {
+        for octets in [[0, 0, 0, 0], [127, 0, 0, 1], [10, 100, 99, 9], [255, 255, 255, 255], [1, 20, 101, 110]] {
+            let ip = Ipv4Addr::from(octets);
+            assert_eq!(dotted(ip), ip.to_string());
+        }
+    }
+}

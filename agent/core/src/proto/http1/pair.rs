@@ -75,7 +75,8 @@ impl Dialogue {
             role,
             requests: Requests::with(opening.head),
             responses: if opening.first { Responses::in_place() } else { Responses::lost() },
-            open: VecDeque::new(),
+            // Most connections have one open at a time: room for more is made when more come.
+            open: VecDeque::with_capacity(1),
             witness: opening.witness,
             turns: opening.turns,
             resumed: 0,
