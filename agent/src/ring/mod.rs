@@ -1,7 +1,6 @@
 //! Records out of the rings, in order of time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 
 use agent_ebpf::wire::record::Header;
 use aya::maps::{MapData, RingBuf};
@@ -17,17 +16,17 @@ const TAKEN_BYTES_MAX: usize = 4 << 20;
 /// Merges the rings: one connection keeps to one ring, but a thread's records are spread over all of them.
 #[derive(Default)]
 pub struct Merge {
-    held: BinaryHeap<Reverse<Held>>,
+    /// In order, unless some came since they were last put in order. Few do not follow the one before, so a sort of all is
+    /// a merge of a few runs.
+    held: VecDeque<Held>,
+    unordered: bool,
     held_bytes: usize,
     arrivals: u64,
     horizon: u64,
 }
 
-/// Ordered by time, then by arrival.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Held {
     time: u64,
-    arrival: u64,
     record: Box<[u8]>,
 }
 
@@ -62,18 +61,23 @@ impl Merge {
         // A record without a whole header is the decoder's to refuse; it sorts first.
         let time = Header::read_from_prefix(record).map_or(0, |(header, _)| header.time);
         self.held_bytes += record.len();
-        self.held.push(Reverse(Held { time, arrival: self.arrivals, record: record.into() }));
+        self.unordered |= self.held.back().is_some_and(|last| time < last.time);
+        self.held.push_back(Held { time, record: record.into() });
         self.arrivals += 1;
         (record.len(), time)
     }
 
     /// Releases the next record that no earlier one can precede any more.
     pub fn release(&mut self) -> Option<Box<[u8]>> {
-        let Reverse(first) = self.held.peek()?;
+        if std::mem::take(&mut self.unordered) {
+            // Stable: those of one time stay in the order they came in.
+            self.held.make_contiguous().sort_by_key(|held| held.time);
+        }
+        let first = self.held.front()?;
         if first.time > self.horizon && self.held_bytes <= HELD_BYTES_MAX {
             return None;
         }
-        let Reverse(held) = self.held.pop()?;
+        let held = self.held.pop_front()?;
         self.held_bytes -= held.record.len();
         Some(held.record)
     }
