@@ -15,14 +15,15 @@ const CORE: &str = "agent/core/src";
 const EDGES: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("limits", &[]),
+    ("map", &[]),
     ("decode", &["ids", "limits"]),
-    ("conn", &["ids", "limits", "decode"]),
+    ("conn", &["ids", "limits", "map", "decode"]),
     ("stream", &["ids", "limits", "decode", "conn"]),
     ("proto", &["ids", "limits", "decode", "conn", "stream"]),
     ("span", &["ids", "limits", "decode", "proto"]),
     ("stats", &["span"]),
-    ("causal", &["ids", "limits", "decode", "proto", "span", "stats"]),
-    ("engine", &["ids", "limits", "decode", "conn", "stream", "proto", "span", "stats", "causal"]),
+    ("causal", &["ids", "limits", "map", "decode", "proto", "span", "stats"]),
+    ("engine", &["ids", "limits", "map", "decode", "conn", "stream", "proto", "span", "stats", "causal"]),
     ("recording", &["ids", "decode", "engine"]),
 ];
 
