@@ -48,6 +48,7 @@ async def _call(exchange_id, traceparent=None, path="/work"):
     start = time.time_ns()
     host, port = _BACKEND.rsplit(":", 1)
     reader, writer = _pool.pop() if _pool else await asyncio.open_connection(host, int(port))
+    ends = truth.ends(writer.get_extra_info("socket"))
     try:
         forwarded = f"traceparent: {traceparent}\r\n" if "FORWARD" in os.environ and traceparent else ""
         writer.write(f"GET {path} HTTP/1.1\r\nhost: {_BACKEND}\r\nx-truth: {exchange_id}\r\n{forwarded}\r\n".encode())
@@ -56,8 +57,9 @@ async def _call(exchange_id, traceparent=None, path="/work"):
     except asyncio.CancelledError:
         # The answer is still to come: nobody else may read it.
         writer.close()
+        truth.seen_out(exchange_id, ends, start)
         raise
-    truth.seen_out(exchange_id, truth.ends(writer.get_extra_info("socket")), start)
+    truth.seen_out(exchange_id, ends, start)
     _pool.append((reader, writer))
 
 

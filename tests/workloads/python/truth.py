@@ -32,7 +32,7 @@ def seen_in(truth, sock):
 
 
 def seen_out(truth, both_ends, start_ns):
-    """A call with this id was made over the connection with these ends; to be called when it was answered."""
+    """A call with this id was made over the connection with these ends; to be called when it was answered or given up."""
     if truth:
         _write("out", truth, both_ends, start_ns, time.time_ns())
 
