@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{demo, release, setup, shell, tree::Tree};
+use crate::{demo, release, score, setup, shell, tree::Tree};
 
 /// Arguments of `cargo xtask bless`.
 #[derive(clap::Args)]
@@ -20,8 +20,9 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
     if args.record {
         setup::ensure()?;
         release::build(tree)?;
+        score::prepare(tree)?;
         let mut record = tree.cargo();
-        record.args(["test", "--package", "tracemend-tests", "--test", "golden", "record_every_scene"]);
+        record.args(["test", "--package", "tracemend-tests", "--test", "golden", "record_every"]);
         shell::run(record.args(["--", "--ignored", "--nocapture"]).env("TRACEMEND_BIN", tree.agent()))?;
         demo::record(tree)?;
         let mut neutral = tree.cargo();

@@ -1,13 +1,13 @@
 //! One run of one pattern beside an agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::{Pattern, Start, Variant};
-use crate::agent::{Builder, Stopped};
+use crate::agent::{Agent, Builder, Stopped};
 use crate::load::Load;
 use crate::process::Process;
 use crate::scene::Scene;
@@ -32,6 +32,12 @@ const QUIET: Duration = Duration::from_millis(700);
 
 /// A run ends at the latest when it got so long for each of its requests, or half a minute.
 const REQUEST_LIMIT: Duration = Duration::from_millis(40);
+
+/// The recording of a run that is judged, in its scene ...
+const RECORDING: &str = "run.tmrec";
+
+/// ... and why it is judged before it is masked: in a masked one the ids would be blank already, which is to be doubted.
+const UNMASKED: &str = "--with-secrets";
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -82,13 +88,20 @@ impl Trial {
     /// # Errors
     /// A program, the driver or the agent failed, or calls were not made.
     pub fn run(&self, scene: &Scene) -> Result<Outcome> {
+        let recording = scene.path(RECORDING);
         let running = self.start(scene)?;
-        let (builder, recording) = running.agent(scene);
-        let agent = builder.start()?;
-        let sent = self.load(&running.front).run()?;
-        self.wait_for_calls(scene)?;
-        let stopped = agent.stop()?;
-        Ok(Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording })
+        let agent = running.agent(scene, &recording).argument(UNMASKED).start()?;
+        self.beside(agent, scene, &running, recording)
+    }
+
+    /// The same, leaving a recording that may be kept: what is secret in it is masked, the ids of the truth among it.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn record(&self, scene: &Scene, recording: &Path) -> Result<Outcome> {
+        let running = self.start(scene)?;
+        let agent = running.agent(scene, recording).start()?;
+        self.beside(agent, scene, &running, recording.to_owned())
     }
 
     /// The same with an open loop, and the agent started in its first part. Gives the time from which on it was ready too, in
@@ -98,7 +111,8 @@ impl Trial {
     /// As above.
     pub fn run_with_a_late_agent(&self, scene: &Scene) -> Result<(Outcome, u64)> {
         let running = self.start(scene)?;
-        let (builder, recording) = running.agent(scene);
+        let recording = scene.path(RECORDING);
+        let builder = running.agent(scene, &recording).argument(UNMASKED);
         let load = Load { per_second: Some(OPEN_PER_SECOND), ..self.load(&running.front) };
         let (sent, agent) = thread::scope(|scope| {
             let driver = scope.spawn(|| load.run());
@@ -113,6 +127,13 @@ impl Trial {
         self.wait_for_calls(scene)?;
         let stopped = agent.stop()?;
         Ok((Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording }, ready_ns))
+    }
+
+    fn beside(&self, agent: Agent, scene: &Scene, running: &Running, recording: PathBuf) -> Result<Outcome> {
+        let sent = self.load(&running.front).run()?;
+        self.wait_for_calls(scene)?;
+        let stopped = agent.stop()?;
+        Ok(Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording })
     }
 
     fn start(&self, scene: &Scene) -> Result<Running> {
@@ -157,10 +178,8 @@ impl Trial {
 }
 
 impl Running {
-    /// An agent for these programs, and what it will record: unmasked, or the ids would be blanked already.
-    fn agent(&self, scene: &Scene) -> (Builder, PathBuf) {
-        let recording = scene.path("run.tmrec");
-        let agent = self.programs.iter().fold(Builder::new(scene), Builder::tree);
-        (agent.recording(&recording).argument("--with-secrets"), recording)
+    /// An agent for these programs that records what it is given.
+    fn agent(&self, scene: &Scene, recording: &Path) -> Builder {
+        self.programs.iter().fold(Builder::new(scene), Builder::tree).recording(recording)
     }
 }
