@@ -21,8 +21,8 @@ use crate::wait;
 const LINES_MAX: usize = 2_000;
 /// A program that was asked to end is given this long.
 const GRACE: Duration = Duration::from_secs(2);
-/// A program is given this long to listen.
-const START_LIMIT: Duration = Duration::from_secs(15);
+/// A program is given this long to listen, or to fork: some bring a thousand modules with them, and the machine is shared.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// What programs printed is of no interest.
 static QUIET: AtomicBool = AtomicBool::new(false);
