@@ -10,6 +10,11 @@ pub(crate) fn worse(old: &Rows, rows: &[Row]) -> Vec<String> {
     rows.iter().filter(|row| row.missing.is_none()).filter_map(|row| compare(old, row)).collect()
 }
 
+/// Whether the share of right links fell.
+pub(crate) fn is_worse(old: &Rows, row: &Row) -> bool {
+    row.missing.is_none() && before(old, row).is_some_and(|before| points(row) < before - POINTS)
+}
+
 fn compare(old: &Rows, row: &Row) -> Option<String> {
     let name = format!("{} by {}", row.id, row.variant);
     let Some(before) = before(old, row) else {
@@ -18,7 +23,7 @@ fn compare(old: &Rows, row: &Row) -> Option<String> {
     };
     let now = points(row);
     println!("{name}: {now:.2} % right, {before:.2} % before");
-    (now < before - POINTS).then(|| format!("{name}: {now:.2} % right, {before:.2} % before"))
+    is_worse(old, row).then(|| format!("{name}: {now:.2} % right, {before:.2} % before"))
 }
 
 /// What the old table says of this variant. Of one it does not know, what it says of the pattern's worst: a machine may

@@ -62,6 +62,11 @@ impl Row {
         self.missing.is_some() || self.broken().is_empty()
     }
 
+    /// One wrong of 4000 may be bad luck or a bug: twice as many tell.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.wrong == 1 && (EDGES..2 * EDGES).contains(&self.edges) && self.more.defects.is_empty()
+    }
+
     /// The bars that are not kept.
     pub(crate) fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
@@ -165,5 +170,18 @@ mod tests {
             assert!(bad.broken().iter().any(|broken| broken.contains(bar)), "{:?}", bad.broken());
         }
         assert!(Row { wrong: 1, edges: 2 * EDGES, ..good }.is_good());
+    }
+
+    #[test]
+    fn exactly_one_wrong_edge_is_undecided() {
+        let one = Row { edges: EDGES, wrong: 1, ..Row::default() };
+        assert!(one.is_undecided() && !one.is_good());
+        // None, two, already twice as many, too few to tell, something else besides.
+        assert!(!Row { wrong: 0, ..one.clone() }.is_undecided());
+        assert!(!Row { wrong: 2, ..one.clone() }.is_undecided());
+        assert!(!Row { edges: 2 * EDGES, ..one.clone() }.is_undecided());
+        assert!(!Row { edges: 300, ..one.clone() }.is_undecided());
+        let more = More { defects: vec!["audit".to_owned()], ..More::default() };
+        assert!(!Row { more, ..one }.is_undecided());
     }
 }

@@ -47,8 +47,11 @@ pub(crate) fn measure(pattern: Pattern, variant: &Variant, options: &Options) ->
         }
     };
     runs(&mut row, requests);
-    // One of 4000 may be bad luck or a bug: twice as many tell. What was wrong and exact stays so.
-    if row.wrong == 1 && row.edges >= EDGES && row.edges < 2 * EDGES && row.more.defects.is_empty() {
+    if options.requests.is_none() && row.more.defects.is_empty() && row.edges < options.calls {
+        row.more.defects.push(format!("{} calls are fewer than {}", row.edges, options.calls));
+    }
+    // What was wrong and exact stays so.
+    if row.is_undecided() {
         let once = row;
         row = Row { exact_wrong: once.exact_wrong, ..empty };
         row.more.notes = once.more.notes;
