@@ -6,6 +6,8 @@
 mod assign;
 mod delays;
 mod facts;
+#[cfg(test)]
+mod published;
 mod rules;
 
 use std::collections::HashMap;
