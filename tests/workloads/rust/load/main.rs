@@ -30,6 +30,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 
+/// An agent that was told to trace this program by its name finds it a moment after it began; what it does before is not
+/// lost, but not traced.
+const FOUND: Duration = Duration::from_millis(250);
+
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |name: &'static str| arguments.next().map(|text| text.parse::<f64>().context(name)).transpose();
@@ -39,6 +43,7 @@ fn main() -> Result<()> {
     let rate = number("RATE")?;
     ensure!((1..=CONNECTIONS_MAX).contains(&connections), "between 1 and {CONNECTIONS_MAX} connections");
     ensure!(seconds > 0.0 && seconds <= SECONDS_MAX, "at most {SECONDS_MAX} seconds");
+    std::thread::sleep(FOUND);
     let mut load = Load::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), connections)?;
     let report = load.run(Duration::from_secs_f64(seconds), rate)?;
     println!(
