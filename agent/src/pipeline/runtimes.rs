@@ -20,7 +20,9 @@ pub(super) struct Runtimes {
     finder: Option<Finder>,
     /// Every process that begins is traced.
     everything: bool,
+    /// Processes that were looked at when they were first told of: what was not there when they began may be by then.
     looked_at: HashSet<Tgid>,
+    adapted: HashSet<u32>,
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
     counts: Counts,
@@ -42,8 +44,14 @@ impl Runtimes {
         let finder = Finder::start()
             .inspect_err(|error| tracing::warn!(%error, "no runtime is adapted: its thread cannot start"))
             .ok();
-        let mut runtimes =
-            Self { finder, everything, looked_at: HashSet::new(), ended: BTreeSet::new(), counts: Counts::default() };
+        let mut runtimes = Self {
+            finder,
+            everything,
+            looked_at: HashSet::new(),
+            adapted: HashSet::new(),
+            ended: BTreeSet::new(),
+            counts: Counts::default(),
+        };
         there.iter().for_each(|tgid| runtimes.look_at(*tgid, false));
         let until = Instant::now() + FIRST_LOOK_MAX;
         for _ in there {
@@ -64,19 +72,19 @@ impl Runtimes {
     pub(super) fn before(&mut self, event: &Event) {
         match event {
             Event::Exec { process, .. } => {
-                self.looked_at.remove(&process.tgid);
+                self.forget(process.tgid);
                 if self.everything {
                     self.look_at(process.tgid, true);
                 }
             }
             Event::Exit(exit) if exit.last => {
-                self.looked_at.remove(&exit.thread.process.tgid);
+                self.forget(exit.thread.process.tgid);
                 if self.counts.active > 0 {
                     self.ended.insert(exit.thread.process.tgid.0);
                 }
             }
-            Event::Open(open) => self.look_at(open.actor.thread.process.tgid, false),
-            Event::Data(data) => self.look_at(data.actor.thread.process.tgid, false),
+            Event::Open(open) => self.acts(open.actor.thread.process.tgid),
+            Event::Data(data) => self.acts(data.actor.thread.process.tgid),
             _ => {}
         }
     }
@@ -107,13 +115,14 @@ impl Runtimes {
         match outcome {
             Ok(version) => {
                 tracing::debug!(pid = tgid, version, "Python adapted");
-                self.counts.active += 1;
+                self.counts.active += u64::from(self.adapted.insert(tgid));
             }
             Err(kind) => *self.counts.refused.entry(kind).or_default() += 1,
         }
     }
 
-    fn look_at(&mut self, tgid: Tgid, young: bool) {
+    /// A process is told of: looks at it if that is for the first time, and it was not adapted as it began.
+    fn acts(&mut self, tgid: Tgid) {
         if self.looked_at.contains(&tgid) {
             return;
         }
@@ -121,8 +130,20 @@ impl Runtimes {
             self.looked_at.clear();
         }
         self.looked_at.insert(tgid);
+        if !self.adapted.contains(&tgid.0) {
+            self.look_at(tgid, false);
+        }
+    }
+
+    fn look_at(&self, tgid: Tgid, young: bool) {
         if let Some(finder) = &self.finder {
             finder.look_at(tgid.0, young);
         }
+    }
+
+    /// What was known of a process is void: it ended, or runs another program.
+    fn forget(&mut self, tgid: Tgid) {
+        self.looked_at.remove(&tgid);
+        self.adapted.remove(&tgid.0);
     }
 }

@@ -76,8 +76,8 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
         while let Some(entry) = waiting.first_entry().filter(|entry| entry.key().0 <= Instant::now()) {
             let ((_, tgid), looks) = entry.remove_entry();
             match (python::find(tgid), AGAIN.get(looks)) {
-                // A program of another runtime is known by its executable at once; its libraries come later.
-                (Err(Refusal::NotStarted | Refusal::NoRuntime), Some(pause)) => {
+                // An interpreter is known by its executable at once; its library, and its state, come later.
+                (Err(Refusal::NotStarted | Refusal::Symbols(_)), Some(pause)) => {
                     waiting.insert((Instant::now() + *pause, tgid), looks + 1);
                 }
                 // Every question is answered once.
