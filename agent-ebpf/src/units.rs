@@ -38,9 +38,12 @@ pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     let task = Task::current();
     let Some(mut thread) = task.known_thread() else { return 0 };
     let Some(mut state) = current(task, &mut thread) else { return 0 };
-    if serves != 0 && carries_nothing(&state.unit) {
-        state.unit.answers = cookie;
-        state.unit.via = state.unit.id;
+    let unit = &mut state.unit;
+    if serves != 0 && unit.own.cookie == 0 && unit.answers == 0 && unit.inherited.cookie != cookie {
+        // It serves here, whatever was being served where it was created: a loop may run all its callbacks in one unit.
+        unit.answers = cookie;
+        unit.via = unit.id;
+        unit.inherited = NO_TAG;
     }
     state.told = 1;
     thread.running.header = emit::header::<Running>(kind::RUNNING);

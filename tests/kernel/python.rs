@@ -83,6 +83,25 @@ fn a_context_that_answers_is_known_by_the_connection() -> Result<()> {
 }
 
 #[test]
+fn a_context_answers_where_it_does_whatever_it_was_copied_in() -> Result<()> {
+    let Some((mut stage, mut actor)) = adapted("a_context_answers_where_it_does_whatever_it_was_copied_in")? else {
+        return Ok(());
+    };
+    let d = SockCookie(actor.cookie("d")?);
+    actor.does("a.send(b'ask'); reader.run(take, b, 3); handler = reader.run(contextvars.copy_context)")?;
+    stage.told()?;
+    actor.does("handler.run(d.send, b'answer'); child = handler.run(contextvars.copy_context)")?;
+    actor.does("child.run(e.send, b'call')")?;
+    let told = stage.told()?;
+    let [handler, child] = ran(&told)[..] else { panic!("two units, not {told:#?}") };
+    let answers = Unit { id: handler.id, answers: Some(d), via: Some(handler.id), ..Unit::default() };
+    assert_eq!(handler, answers);
+    assert_eq!(child, Unit { id: child.id, since: child.since, ..answers });
+    assert!(child.since.is_some(), "{child:?}");
+    Ok(())
+}
+
+#[test]
 fn a_freed_context_takes_its_tags_along() -> Result<()> {
     let Some((mut stage, mut actor)) = adapted("a_freed_context_takes_its_tags_along")? else {
         return Ok(());

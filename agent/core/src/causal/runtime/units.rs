@@ -62,14 +62,14 @@ impl Causes {
         }
         if let (Some(inherited), Some(via)) = (unit.inherited, unit.via) {
             if self.units.is_shared(process, via) {
-                return Err(OrphanReason::EventLoop);
+                return self.stems(half, unit, asked).map_err(|_| OrphanReason::EventLoop);
             }
             return self.read(inherited, asked).map(Tie::Born);
         }
         self.stems(half, unit, asked)
     }
 
-    /// A unit without a tag: it, or one that it stems from, may have turned out to answer on a connection.
+    /// A unit without a tag that can be believed: it, or one that it stems from, may have turned out to answer on a connection.
     fn stems(&self, half: &Half, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
         let (mut id, mut time) = (unit.id, asked);
         for depth in 0..CAUSE_DEPTH_MAX {

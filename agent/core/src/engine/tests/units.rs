@@ -100,6 +100,26 @@ fn a_unit_that_reads_many_connections_proves_nothing() {
     }
 }
 
+/// A loop that runs the callbacks of all connections in one unit creates a connection's handler in that: what it read last
+/// is another's.
+#[test]
+fn a_handler_that_a_loop_created_works_for_what_is_asked_of_it() {
+    let mut world = World::new();
+    world.run(A, LOOP);
+    let one = open_nonblocking(&mut world, A, "/one", "");
+    world.create(A, 12);
+    let other = open_nonblocking(&mut world, A, "/other", "");
+    world.run(A, 12).call(A, &get("/first", ""));
+    close_in(&mut world, other, 12);
+    world.ask(other, CALLER, &get("/next", "")).run(A, LOOP).read_nonblocking(other, A, &get("/next", ""));
+    world.run(A, 12).create(A, 22).run(A, 22).call(A, &get("/second", "")).end_unit(PID, 22);
+    close_in(&mut world, other, 12);
+    close_in(&mut world, one, LOOP);
+    let spans = world.end();
+    assert!(caused(&spans, "/first", "/other"), "{:?}", known(span(&spans, Kind::Client, "/first")));
+    assert!(caused(&spans, "/second", "/next"), "{:?}", known(span(&spans, Kind::Client, "/second")));
+}
+
 #[test]
 fn a_unit_that_answers_on_many_connections_proves_nothing() {
     let mut world = World::new();

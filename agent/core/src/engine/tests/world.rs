@@ -377,10 +377,11 @@ impl World {
             if direction == Direction::Recv && !asks {
                 unit.own = Some(tag);
             }
-            if direction == Direction::Send && !asks && unit.own.or(unit.inherited).is_none() && unit.answers.is_none()
-            {
+            let elsewhere = unit.inherited.is_none_or(|inherited| inherited.cookie != cookie);
+            if direction == Direction::Send && !asks && unit.own.is_none() && unit.answers.is_none() && elsewhere {
                 unit.answers = Some(cookie);
                 unit.via = Some(unit.id);
+                unit.inherited = None;
             }
         }
         if self.fate == Fate::Shed {
