@@ -3,6 +3,8 @@
 //! - What a unit reads it works for, unless it reads several connections: such a unit runs the callbacks of a loop.
 //! - A unit that answers on one connection works for whatever request is open there; a unit that it creates, for the one
 //!   that was open then. Answering may show only after the call it explains, since judgement comes with hindsight.
+//! - Where the other end left before the answer was whole, nothing more is asked on the connection: a unit that goes on
+//!   answering there still works for that request.
 //! - What a unit was created in is proof only once it has ended, as of threads: while it lives it may be a worker, whose next
 //!   job is another's.
 
@@ -15,7 +17,7 @@ use crate::causal::settle::Moment;
 use crate::decode::{Tag, Unit};
 use crate::ids::{BootNanos, SockCookie};
 use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS};
-use crate::proto::exchange::{HalfKey, Role};
+use crate::proto::exchange::{HalfKey, Outcome, Role};
 use crate::span::{Confidence, Evidence, OrphanReason};
 
 /// How a unit is tied to a request.
@@ -32,13 +34,12 @@ impl Causes {
         let unit = half.unit?;
         Some(match self.tie(half, unit, asked) {
             Err(reason) => Opinion::Silent(reason),
-            Ok(Tie::Its(key)) => self.proven(half, key, asked).map_or_else(Opinion::Silent, |within| {
-                if within {
-                    Opinion::Cause(key, Evidence::Unit, Confidence::Exact)
-                } else {
-                    Opinion::Silent(OrphanReason::NoLineage)
-                }
-            }),
+            Ok(Tie::Its(key)) => match self.proven(half, key, asked) {
+                Err(reason) => Opinion::Silent(reason),
+                Ok(true) => Opinion::Cause(key, Evidence::Unit, Confidence::Exact),
+                Ok(false) if self.was_left(key) => Opinion::Cause(key, Evidence::Unit, Confidence::Strong),
+                Ok(false) => Opinion::Silent(OrphanReason::NoLineage),
+            },
             Ok(Tie::Born(key)) => match self.proven(half, key, asked) {
                 Err(reason) => Opinion::Silent(reason),
                 Ok(within) => self.inherited(half, key, within, moment),
@@ -83,15 +84,26 @@ impl Causes {
         Err(OrphanReason::NoLineage)
     }
 
-    /// The only request that was open on a connection.
+    /// The only request that was open on a connection; or the last one there, if the other end did not wait for its answer.
     fn serving(&self, cookie: SockCookie, time: BootNanos) -> Result<HalfKey, OrphanReason> {
-        let open = |half: &&Half| half.request.role == Role::Server && half.open_at(time);
-        let mut open = self.halves.of_socket(cookie).filter(open);
+        let serves = |half: &&Half| half.request.role == Role::Server && half.start() <= time;
+        let mut open = self.halves.of_socket(cookie).filter(serves).filter(|half| half.open_at(time));
         match (open.next(), open.next()) {
-            (None, _) => Err(OrphanReason::NoLineage),
+            // What was lost may have been its end, and the next one's beginning.
+            (Some(one), None) if one.gap => Err(OrphanReason::Lossy),
             (Some(one), None) => Ok(one.request.key),
             (Some(_), Some(_)) => Err(OrphanReason::AmbiguousBatch),
+            (None, _) => {
+                let last = self.halves.of_socket(cookie).filter(serves).next_back().map(|half| half.request.key);
+                last.filter(|key| self.was_left(*key)).ok_or(OrphanReason::NoLineage)
+            }
         }
+    }
+
+    /// True if a request's connection ended before its answer did.
+    fn was_left(&self, key: HalfKey) -> bool {
+        let outcome = self.halves.get(key).and_then(|half| half.end).map(|end| end.outcome);
+        matches!(outcome, Some(Outcome::Closed | Outcome::Error(_)))
     }
 
     /// The request whose bytes a tag names.

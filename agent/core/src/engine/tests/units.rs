@@ -84,6 +84,26 @@ fn a_unit_that_answers_works_for_what_is_asked_there() {
 }
 
 #[test]
+fn a_unit_that_goes_on_answering_after_the_other_end_left_works_for_the_same() {
+    let mut world = World::new();
+    world.run(A, LOOP).create(A, 11).create(A, 12);
+    let (one, other) = two_open(&mut world);
+    world.run(A, 11).says(one, A, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst");
+    world.ends(one.server, Closing::RecvEof).ends(one.server, Closing::Closed);
+    world.wait(20).run(A, 11).call(A, &get("/late", ""));
+    // Where the answer was whole, another request may have been begun.
+    close_in(&mut world, other, 12);
+    world.run(A, 12).call(A, &get("/done", ""));
+    let third = open_nonblocking(&mut world, A, "/third", "");
+    world.wait(20);
+    close_in(&mut world, third, 13);
+    let spans = world.end();
+    assert!(caused(&spans, "/late", "/one"), "{:?}", known(span(&spans, Kind::Client, "/late")));
+    assert_eq!(known(span(&spans, Kind::Client, "/late")), ("unit", "strong"));
+    assert!(span(&spans, Kind::Client, "/done").parent.is_none());
+}
+
+#[test]
 fn a_unit_that_reads_many_connections_proves_nothing() {
     let mut world = World::new();
     world.run(A, LOOP);
