@@ -69,7 +69,7 @@ impl Unknowable {
     fn excuses(&self, fault: &str, told: &[Event], arrived: &[Event]) -> bool {
         Side::BOTH.into_iter().any(|end| {
             let says = |form: &&str| !form.is_empty() && fault.starts_with(&form.replace('@', &format!("{end:?}")));
-            self.faults.iter().any(|form| says(form)) && !self.came(end, told, arrived)
+            self.faults.iter().any(says) && !self.came(end, told, arrived)
         })
     }
 

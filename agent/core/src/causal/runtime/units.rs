@@ -94,7 +94,7 @@ impl Causes {
             (Some(one), None) => Ok(one.request.key),
             (Some(_), Some(_)) => Err(OrphanReason::AmbiguousBatch),
             (None, _) => {
-                let last = self.halves.of_socket(cookie).filter(serves).next_back().map(|half| half.request.key);
+                let last = self.halves.of_socket(cookie).rfind(serves).map(|half| half.request.key);
                 last.filter(|key| self.was_left(*key)).ok_or(OrphanReason::NoLineage)
             }
         }
