@@ -70,7 +70,12 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
             Ok(Question { tgid, young }) if waiting.len() < WAITING_MAX => {
                 waiting.insert((Instant::now(), tgid), if young { 0 } else { AGAIN.len() });
             }
-            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Question { tgid, .. }) => {
+                if answers.send((tgid, Err(Refusal::TooMany))).is_err() {
+                    return;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         while let Some(entry) = waiting.first_entry().filter(|entry| entry.key().0 <= Instant::now()) {

@@ -29,6 +29,9 @@ pub enum Refusal {
     /// Its runtime has not started yet: it is looked at again.
     #[error("its runtime has not started")]
     NotStarted,
+    /// Too many others are to be looked at first.
+    #[error("too many processes are to be looked at")]
+    TooMany,
     /// The adapter does not know this version.
     #[error("unsupported version {0}")]
     Version(String),
@@ -50,6 +53,7 @@ impl Refusal {
         match self {
             Self::NoRuntime => "no runtime",
             Self::NotStarted => "not started",
+            Self::TooMany => "too many",
             Self::Version(_) => "unsupported version",
             Self::Symbols(_) => "symbols missing",
             Self::Check(_) => "self-check failed",
