@@ -12,6 +12,7 @@ mod policy;
 mod process;
 mod proof;
 mod python;
+mod pythons;
 mod shed;
 mod stage;
 mod state;

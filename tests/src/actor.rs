@@ -1,5 +1,6 @@
 //! A program that makes the calls it is told to.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,6 +29,14 @@ impl Actor {
     /// It does not start.
     pub fn start(scene: &Scene) -> Result<Self> {
         Self::run(&mut workload::python(scene, "actor.py", &[]))
+    }
+
+    /// The same under another interpreter.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_under(scene: &Scene, interpreter: &Path) -> Result<Self> {
+        Self::run(&mut workload::python_of(scene, interpreter, "actor.py", &[]))
     }
 
     /// The same in a network of its own.

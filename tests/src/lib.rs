@@ -31,6 +31,7 @@ pub mod patterns;
 pub mod permission;
 pub mod play;
 pub mod process;
+pub mod pythons;
 pub mod scene;
 pub mod score;
 pub mod session;

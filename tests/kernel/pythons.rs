@@ -1,0 +1,101 @@
+//! Every version of CPython that there is an adapter for, each with the tasks that asyncio makes of a request.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use tracemend::attach::runtime;
+use tracemend_core::decode::{Direction, Event};
+use tracemend_core::ids::SockCookie;
+use tracemend_tests::actor::Actor;
+use tracemend_tests::pythons;
+use tracemend_tests::scene::skip;
+
+use crate::stage::{Stage, Told, options, scene};
+
+/// Minor versions of Python 3.
+const SUPPORTED: [u8; 6] = [9, 10, 11, 12, 13, 14];
+
+/// Requests that are served at the same time, each read by a task whose child makes the call, on threads of the loop's pool
+/// too. Contexts of earlier tasks are freed meanwhile, and their addresses used again.
+const SERVE: &str = "\
+import asyncio, contextvars, threading
+
+COUNT = 16
+ins, outs = [tcp() for _ in range(COUNT)], [tcp() for _ in range(COUNT)]
+idle = threading.Thread(target=time.sleep, args=(60,), daemon=True)
+idle.start()
+
+async def call(number):
+    await asyncio.sleep(0.01)
+    outs[number][0].send(b'call')
+
+async def serve(number):
+    take(ins[number][1], 3)
+    await asyncio.sleep(0.001 * (COUNT - number))
+    if number % 4:
+        await asyncio.create_task(call(number))
+    else:
+        run = contextvars.copy_context().run
+        await asyncio.get_running_loop().run_in_executor(None, run, outs[number][0].send, b'call')
+
+async def main():
+    await asyncio.gather(*[asyncio.create_task(asyncio.sleep(0)) for _ in range(COUNT)])
+    await asyncio.gather(*[serve(number) for number in range(COUNT)])
+";
+
+#[test]
+fn every_supported_python_links_what_its_tasks_call() -> Result<()> {
+    const TEST: &str = "every_supported_python_links_what_its_tasks_call";
+    let Some(scene) = scene(TEST)? else {
+        return Ok(());
+    };
+    let mut stage = Stage::start(scene, &options())?;
+    for minor in SUPPORTED {
+        let interpreters = pythons::installed(minor);
+        if interpreters.is_empty() {
+            skip(TEST, format_args!("no interpreter of CPython 3.{minor} is on the search path, or built by pyenv"));
+        }
+        for interpreter in interpreters {
+            links(&mut stage, &interpreter, minor).with_context(|| interpreter.display().to_string())?;
+        }
+    }
+    assert_eq!(stage.losses(), [].into());
+    Ok(())
+}
+
+fn links(stage: &mut Stage, interpreter: &Path, minor: u8) -> Result<()> {
+    let mut actor = Actor::start_under(&stage.scene, interpreter)?;
+    stage.session.targets().add(actor.pid())?;
+    let found = runtime::find(actor.pid())?;
+    assert!(found.version.starts_with(&format!("3.{minor}.")), "{}", found.version);
+    stage.session.adapt(&found)?;
+    actor.does(SERVE)?;
+    // With more threads than one.
+    assert_eq!(runtime::find(actor.pid())?.python, found.python);
+    actor.does("for a, _ in ins: a.send(b'ask')")?;
+    stage.told()?;
+    actor.does("asyncio.run(main())")?;
+    let told = stage.told()?;
+    let cookies = |actor: &mut Actor, ends: &str| -> Result<Vec<u64>> {
+        let value = actor.does(&format!("[cookie(sock) for sock in {ends}]"))?;
+        Ok(serde_json::from_value(value)?)
+    };
+    let readers = cookies(&mut actor, "[b for _, b in ins]")?;
+    let callers = cookies(&mut actor, "[c for c, _ in outs]")?;
+    let linked: Vec<_> = callers.iter().map(|caller| asked_by(&told, *caller)).collect();
+    let expected: Vec<_> = readers.into_iter().map(|reader| Some(SockCookie(reader))).collect();
+    assert_eq!(linked, expected, "{}", found.version);
+    Ok(())
+}
+
+/// The connection whose request the unit inherited that sent on this one.
+fn asked_by(told: &Told, caller: u64) -> Option<SockCookie> {
+    let sent = told.data(caller, Direction::Send);
+    let [sent] = sent[..] else { return None };
+    told.0.iter().find_map(|event| match event {
+        Event::Running(running) if running.thread == sent.actor.thread && running.seq == sent.actor.seq => {
+            running.unit.inherited.map(|tag| tag.cookie)
+        }
+        _ => None,
+    })
+}
