@@ -168,7 +168,12 @@ _PATTERNS = {
 }
 
 
+# asyncio of older versions does not hold on to the tasks of its servers: they are lost when garbage is collected.
+_serving = set()
+
+
 async def _serve(reader, writer):
+    _serving.add(asyncio.current_task())
     while (message := await _read_message(reader)) is not None:
         exchange_id = message[1].get("x-truth", "")
         truth.seen_in(exchange_id, writer.get_extra_info("socket"))
@@ -178,6 +183,7 @@ async def _serve(reader, writer):
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n")
         await writer.drain()
     writer.close()
+    _serving.discard(asyncio.current_task())
 
 
 async def _main():
