@@ -2,7 +2,7 @@
 //!
 //! - `probes/`: one file per hook family, each with the prototype it relies on
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
-//! - `units`: what runtimes run on threads, and the tags that it carries
+//! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -18,6 +18,8 @@
 
 #[cfg(target_arch = "bpf")]
 mod emit;
+#[cfg(target_arch = "bpf")]
+mod items;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]

@@ -6,10 +6,11 @@ use core::ptr::NonNull;
 
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{
-    Control, CountKey, CountValue, ListenerKey, Offsets, Process, Python, Settings, UnitKey, UnitState,
+    Control, CountKey, CountValue, Item, ListenerKey, Offsets, Process, Python, Settings, TakesState, UnitKey,
+    UnitState,
 };
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Data, Open, Running, Tag};
+use agent_ebpf::wire::record::{Data, Open, Tag, Took};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, bpf_map_type};
 use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf, SkStorage};
@@ -24,7 +25,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_6: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_7: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -83,6 +84,16 @@ pub static PYTHONS: HashMap<u32, Python, 4096, { BPF_F_NO_PREALLOC as usize }> =
 /// runtimes' probes when a unit is freed, and by user space when its process has ended. 65,536 units a host.
 #[btf_map]
 pub static UNITS: HashMap<UnitKey, UnitState, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Items in queues of runtimes: written by the probes that see them put, deleted by those that see them taken, and by user
+/// space when their process has ended or they were not taken for long. 32,768 items a host.
+#[btf_map]
+pub static ITEMS: HashMap<UnitKey, Item, 32768, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What units took from queues: written by the probes that see items taken, deleted with the unit. 16,384 workers a host;
+/// what threads took is kept beside them.
+#[btf_map]
+pub static TAKES: HashMap<UnitKey, TakesState, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
@@ -189,12 +200,20 @@ pub struct Thread {
     pub look_again: u64,
     /// 1 if its process has an adapter.
     pub adapted: u64,
+    /// Its number as a unit: what it does where no unit of its runtime runs; 0 until there is one.
+    pub unit_id: u64,
+    /// 1 if it took something from a queue where no unit of its runtime ran.
+    pub took: u64,
+    /// What that was.
+    pub takes: TakesState,
     /// Room to build a unit's key in: probes of user space have neither stack nor a processor of their own.
     pub key: UnitKey,
     /// Room to build a unit in, likewise.
     pub unit: UnitState,
-    /// Room to build a record of a unit in, likewise.
-    pub running: Running,
+    /// Room to build an item, or what is taken of it, in, likewise.
+    pub item: Item,
+    /// Room to build a record of a unit in, likewise: the largest of them.
+    pub record: Took,
 }
 
 /// Task storage, which aya-ebpf does not define: the same layout as its other BTF maps.
@@ -277,7 +296,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_6 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_7 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

@@ -9,16 +9,19 @@
 
 use agent_ebpf::wire::config::UnitState;
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Header, Running, Tag, Unit, UnitBorn, UnitEnded, kind};
+use agent_ebpf::wire::record::{Claim, Header, Running, THREAD_UNIT, Tag, Took, Unit, UnitBorn, UnitEnded, kind};
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 
-use crate::emit;
 use crate::kernel::python;
 use crate::kernel::task::Task;
-use crate::maps::{Thread, UNITS, Value};
+use crate::maps::{TAKES, Thread, UNITS, Value};
+use crate::{emit, items};
 
+/// No request.
 const NO_TAG: Tag = Tag { cookie: 0, offset: 0 };
+/// Nothing is known of what a unit works for.
+pub const NO_CLAIM: Claim = Claim { inherited: NO_TAG, answers: 0, since: 0, via: 0 };
 
 /// A unit received the first bytes of a request's turn.
 #[inline(never)]
@@ -31,63 +34,107 @@ pub extern "C" fn unit_reads(cookie: u64, offset: u64) -> u64 {
     1
 }
 
-/// A unit sends the first bytes of a turn: of an answer, if it serves there. Tells of it.
+/// A unit sends the first bytes of a turn: of an answer, if it serves there. Tells of it, and of what it took from queues.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     let task = Task::current();
     let Some(mut thread) = task.known_thread() else { return 0 };
-    let Some(mut state) = current(task, &mut thread) else { return 0 };
+    let Some(mut state) = current(task, &mut thread) else { return thread_sends(task, &mut thread, cookie, seq) };
     let unit = &mut state.unit;
-    if serves != 0 && unit.own.cookie == 0 && unit.answers == 0 && unit.inherited.cookie != cookie {
+    if serves != 0 && unit.own.cookie == 0 && unit.claim.answers == 0 && unit.claim.inherited.cookie != cookie {
         // It serves here, whatever was being served where it was created: a loop may run all its callbacks in one unit.
-        unit.answers = cookie;
-        unit.via = unit.id;
-        unit.inherited = NO_TAG;
+        unit.claim.answers = cookie;
+        unit.claim.via = unit.id;
+        unit.claim.inherited = NO_TAG;
+    }
+    if state.takes != 0 {
+        items::tell_of_unit(cookie, state.unit.id, seq);
+    } else if works_as_its_thread(thread.took, &state) {
+        items::tell_of_thread(cookie, state.unit.id, seq);
     }
     state.told = 1;
-    thread.running.header = emit::header::<Running>(kind::RUNNING);
-    thread.running.tgid = task.tgid();
-    thread.running.tid = task.tid();
-    thread.running.start = task.process_start();
-    thread.running.seq = seq as u32;
-    thread.running.pad = 0;
-    thread.running.unit = state.unit;
-    u64::from(emit::record::<Running>(cookie, &thread.running))
+    running(&mut thread).unit = state.unit;
+    tell_running(task, &mut thread, cookie, seq)
+}
+
+/// A thread sends that runs no unit of its runtime: of interest only if it takes its work from a queue.
+#[inline(always)]
+fn thread_sends(task: Task, thread: &mut Thread, cookie: u64, seq: u64) -> u64 {
+    if thread.took == 0 {
+        return 0;
+    }
+    items::tell_of_thread(cookie, thread.unit_id, seq);
+    running(thread).unit = Unit { id: thread.unit_id, own: NO_TAG, claim: NO_CLAIM };
+    tell_running(task, thread, cookie, seq)
 }
 
 /// The current unit created another one, which carries what it did.
 #[inline(always)]
 pub fn created(task: Task, thread: &mut Thread, child: u64) -> Option<()> {
     let creator = current(task, thread)?;
-    bear(thread, &creator.unit);
+    carry(thread, Some(creator));
+    let unit = &mut thread.unit.unit;
+    unit.id = next_id();
+    unit.own = NO_TAG;
+    unit.claim = thread.item.claim;
+    thread.unit.told = u32::from(carries_nothing(&thread.unit.unit));
+    thread.unit.takes = 0;
+    thread.unit.first = 0;
     thread.key.address = child;
-    insert(thread)?;
+    insert(task, thread)?;
     if thread.unit.told != 0 {
-        tell_birth(task, thread, creator.unit.id);
+        tell_birth(task, thread);
     }
     Some(())
 }
 
-/// Builds the child of a unit in the thread's storage.
-#[inline(never)]
-fn bear(thread: &mut Thread, creator: &Unit) {
-    let unit = &mut thread.unit.unit;
-    unit.id = next_id();
-    unit.own = NO_TAG;
-    unit.inherited = creator.inherited;
-    unit.answers = creator.answers;
-    unit.since = creator.since;
-    unit.via = creator.via;
-    if creator.answers != 0 {
-        if creator.since == 0 {
-            unit.since = emit::now();
+/// Writes to the item in the thread's storage what the current unit, or without one the thread, works for, and who says so.
+#[inline(always)]
+pub fn carry(thread: &mut Thread, current: Option<Value<UnitState>>) {
+    thread.item.claim = NO_CLAIM;
+    let Some(state) = current else {
+        thread.item.putter = number(thread);
+        return carry_of_thread(thread);
+    };
+    let unit = &state.unit;
+    thread.item.putter = unit.id;
+    if unit.claim.answers != 0 {
+        thread.item.claim = unit.claim;
+        if unit.claim.since == 0 {
+            thread.item.claim.since = emit::now();
         }
-    } else if creator.own.cookie != 0 {
-        unit.inherited = creator.own;
-        unit.via = creator.id;
+    } else if unit.own.cookie != 0 {
+        thread.item.claim.inherited = unit.own;
+        thread.item.claim.via = unit.id;
+    } else if state.takes != 0 {
+        // Born in one request, and at work for another: what it does now is for either.
+        if unit.claim.inherited.cookie == 0
+            && let Some(mut takes) = items::of_unit(thread)
+        {
+            items::pass_on(&mut takes, &mut thread.item);
+        }
+    } else if works_as_its_thread(thread.took, &state) {
+        carry_of_thread(thread);
+    } else {
+        thread.item.claim = unit.claim;
     }
-    thread.unit.told = u64::from(carries_nothing(&thread.unit.unit));
+}
+
+#[inline(always)]
+fn carry_of_thread(thread: &mut Thread) {
+    if thread.own.cookie != 0 {
+        thread.item.claim.inherited = thread.own;
+        thread.item.claim.via = thread.unit_id;
+    } else if thread.took != 0 {
+        items::pass_on(&mut thread.takes, &mut thread.item);
+    }
+}
+
+/// True if a unit is what its thread began with, and does what the thread did before it was there.
+#[inline(always)]
+fn works_as_its_thread(took: u64, state: &UnitState) -> bool {
+    took != 0 && state.first != 0 && carries_nothing(&state.unit)
 }
 
 /// What stood for a unit was freed: its address will be another's.
@@ -98,14 +145,18 @@ pub fn freed(task: Task, address: u64) -> Option<()> {
     if state.told != 0 {
         tell_end(task, &mut thread, state.unit.id);
     }
-    // Deleted by nobody else while the process lives.
+    if state.takes != 0 {
+        // Deleted by nobody else while the process lives; so is the unit.
+        let _ = TAKES.remove(&thread.key);
+    }
     let _ = UNITS.remove(&thread.key);
     Some(())
 }
 
-/// The unit that runs on the current thread, made if it is new.
+/// The unit that runs on the current thread, made if it is new; none if its runtime runs none there. Its key stands in the
+/// thread's storage then.
 #[inline(never)]
-fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
+pub fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
     let address = python::context(task, thread);
     if address == 0 {
         return None;
@@ -113,17 +164,35 @@ fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
     if let Some(state) = state(task, thread, address) {
         return Some(state);
     }
-    thread.unit.unit = Unit { id: next_id(), own: NO_TAG, inherited: NO_TAG, answers: 0, since: 0, via: 0 };
+    thread.unit.unit = Unit { id: next_id(), own: NO_TAG, claim: NO_CLAIM };
     thread.unit.told = 0;
-    insert(thread)?;
+    thread.unit.takes = 0;
+    thread.unit.first = 1;
+    insert(task, thread)?;
     UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
+}
+
+/// The thread's own number as a unit.
+#[inline(always)]
+pub fn number(thread: &mut Thread) -> u64 {
+    if thread.unit_id == 0 {
+        thread.unit_id = next_id() | THREAD_UNIT;
+    }
+    thread.unit_id
+}
+
+/// Something is not noted, for want of room: nothing that its process does is exact any more.
+#[inline(always)]
+pub fn full(task: Task, reason: u16) {
+    emit::count(reason);
+    emit::lossy(task.tgid());
 }
 
 /// Adds the unit that was built in the thread's storage, under the key there.
 #[inline(always)]
-fn insert(thread: &Thread) -> Option<()> {
+fn insert(task: Task, thread: &Thread) -> Option<()> {
     if UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
-        emit::count(loss::UNITS_FULL);
+        full(task, loss::UNITS_FULL);
         return None;
     }
     Some(())
@@ -140,8 +209,8 @@ fn state(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitStat
 }
 
 #[inline(always)]
-fn carries_nothing(unit: &Unit) -> bool {
-    unit.own.cookie == 0 && unit.inherited.cookie == 0 && unit.answers == 0
+const fn carries_nothing(unit: &Unit) -> bool {
+    unit.own.cookie == 0 && unit.claim.inherited.cookie == 0 && unit.claim.answers == 0
 }
 
 /// A number that nothing else gets: no processor does two things at a time.
@@ -149,27 +218,47 @@ fn carries_nothing(unit: &Unit) -> bool {
 fn next_id() -> u64 {
     // SAFETY: the helper has no preconditions.
     let processor = unsafe { bpf_get_smp_processor_id() };
-    emit::now() << 8 | u64::from(processor & 0xff)
+    emit::now() << 8 | u64::from(processor) & (THREAD_UNIT - 1)
+}
+
+#[inline(always)]
+const fn running(thread: &mut Thread) -> &mut Running {
+    let room = (&raw mut thread.record).cast::<Running>();
+    // SAFETY: the record is smaller than the room, as asserted below, and no stricter aligned.
+    unsafe { &mut *room }
+}
+
+/// Tells of what runs; the unit stands in the record already.
+#[inline(always)]
+fn tell_running(task: Task, thread: &mut Thread, cookie: u64, seq: u64) -> u64 {
+    let running = running(thread);
+    running.header = emit::header::<Running>(kind::RUNNING);
+    running.tgid = task.tgid();
+    running.tid = task.tid();
+    running.start = task.process_start();
+    running.seq = seq as u32;
+    running.pad = 0;
+    u64::from(emit::record::<Running>(cookie, running))
 }
 
 #[inline(never)]
-fn tell_birth(task: Task, thread: &mut Thread, creator: u64) {
-    let room = (&raw mut thread.running).cast::<UnitBorn>();
-    // SAFETY: the record is smaller than the room, as asserted below, and no stricter aligned.
+fn tell_birth(task: Task, thread: &mut Thread) {
+    let room = (&raw mut thread.record).cast::<UnitBorn>();
+    // SAFETY: as in `running`.
     let born = unsafe { &mut *room };
     born.header = emit::header::<UnitBorn>(kind::UNIT_BORN);
     born.tgid = task.tgid();
     born.pad = 0;
     born.start = task.process_start();
     born.unit = thread.unit.unit.id;
-    born.creator = creator;
+    born.creator = thread.item.putter;
     emit::record::<UnitBorn>(u64::from(task.tgid()), born);
 }
 
 #[inline(never)]
 fn tell_end(task: Task, thread: &mut Thread, unit: u64) {
-    let room = (&raw mut thread.running).cast::<UnitEnded>();
-    // SAFETY: as in `tell_birth`.
+    let room = (&raw mut thread.record).cast::<UnitEnded>();
+    // SAFETY: as in `running`.
     let ended = unsafe { &mut *room };
     ended.header = emit::header::<UnitEnded>(kind::UNIT_ENDED);
     ended.tgid = task.tgid();
@@ -180,7 +269,8 @@ fn tell_end(task: Task, thread: &mut Thread, unit: u64) {
 }
 
 const _: () = {
-    assert!(size_of::<UnitBorn>() <= size_of::<Running>() && align_of::<UnitBorn>() <= align_of::<Running>());
-    assert!(size_of::<UnitEnded>() <= size_of::<Running>() && align_of::<UnitEnded>() <= align_of::<Running>());
+    assert!(size_of::<Running>() <= size_of::<Took>() && align_of::<Running>() <= align_of::<Took>());
+    assert!(size_of::<UnitBorn>() <= size_of::<Took>() && align_of::<UnitBorn>() <= align_of::<Took>());
+    assert!(size_of::<UnitEnded>() <= size_of::<Took>() && align_of::<UnitEnded>() <= align_of::<Took>());
     assert!(size_of::<Header>() == 16);
 };

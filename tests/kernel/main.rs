@@ -13,6 +13,7 @@ mod process;
 mod proof;
 mod python;
 mod pythons;
+mod queues;
 mod shed;
 mod stage;
 mod state;

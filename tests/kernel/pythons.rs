@@ -66,12 +66,12 @@ fn every_supported_python_links_what_its_tasks_call() -> Result<()> {
 fn links(stage: &mut Stage, interpreter: &Path, minor: u8) -> Result<()> {
     let mut actor = Actor::start_under(&stage.scene, interpreter)?;
     stage.session.targets().add(actor.pid())?;
-    let found = runtime::find(actor.pid())?;
+    let found = runtime::find(actor.pid(), &mut runtime::Images::default())?;
     assert!(found.version.starts_with(&format!("3.{minor}.")), "{}", found.version);
-    stage.session.adapt(&found)?;
+    stage.session.adapt(&found, false)?;
     actor.does(SERVE)?;
     // With more threads than one.
-    assert_eq!(runtime::find(actor.pid())?.python, found.python);
+    assert_eq!(runtime::find(actor.pid(), &mut runtime::Images::default())?.python, found.python);
     actor.does("for a, _ in ins: a.send(b'ask')")?;
     stage.told()?;
     actor.does("asyncio.run(main())")?;

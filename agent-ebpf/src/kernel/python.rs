@@ -3,6 +3,7 @@
 //! The thread's state is found among those of the first interpreter by its thread pointer, which is right in any pid
 //! namespace, and kept while it still carries that. The process could forge all of it, and mislead about itself alone.
 
+use agent_ebpf::rules::name;
 use agent_ebpf::wire::config::Python;
 
 use crate::emit;
@@ -19,20 +20,48 @@ const LOOK_AGAIN_NS: u64 = 100_000_000;
 #[inline(always)]
 pub fn context(task: Task, thread: &mut Thread) -> u64 {
     let Some(python) = python(task.tgid()) else { return 0 };
+    if !has_state(task, thread, &python) {
+        return 0;
+    }
+    read::<u64>(thread.state + u64::from(python.thread_context)).unwrap_or(0)
+}
+
+/// True if the function that calls is named so (as [`name::word`] has it).
+#[inline(always)]
+pub fn is_called_by(task: Task, thread: &mut Thread, wanted: u64) -> bool {
+    let Some(python) = python(task.tgid()) else { return false };
+    has_state(task, thread, &python) && name::is(calling(&python, thread.state), wanted)
+}
+
+/// The first bytes of the name of the code that called.
+#[inline(always)]
+fn calling(python: &Python, state: u64) -> u64 {
+    let mut frame = read::<u64>(state + u64::from(python.thread_frame)).unwrap_or(0);
+    if python.frame_within != Python::DIRECT {
+        frame = read::<u64>(frame + u64::from(python.frame_within)).unwrap_or(0);
+    }
+    let code = read::<u64>(frame + u64::from(python.frame_code)).unwrap_or(0);
+    let name = read::<u64>(code + u64::from(python.code_name)).unwrap_or(0);
+    read::<u64>(name + u64::from(python.name_text)).unwrap_or(0)
+}
+
+/// True if the current thread has a state, which is found if it is not known.
+#[inline(always)]
+fn has_state(task: Task, thread: &mut Thread, python: &Python) -> bool {
     let pointer = task.thread_pointer();
     if thread.state == 0 || read::<u64>(thread.state + u64::from(python.thread_id)) != Some(pointer) {
         thread.state = 0;
         let now = emit::now();
         if now < thread.look_again {
-            return 0;
+            return false;
         }
         thread.state = find_thread_state(u64::from(task.tgid()), pointer);
         if thread.state == 0 {
             thread.look_again = now + LOOK_AGAIN_NS;
-            return 0;
+            return false;
         }
     }
-    read::<u64>(thread.state + u64::from(python.thread_context)).unwrap_or(0)
+    true
 }
 
 /// The `PyThreadState` with this thread pointer; 0 if none is found.
@@ -52,6 +81,12 @@ extern "C" fn find_thread_state(tgid: u64, pointer: u64) -> u64 {
         state = read::<u64>(state + u64::from(python.thread_next)).unwrap_or(0);
     }
     0
+}
+
+/// Address of `None` in a process of Python's.
+#[inline(always)]
+pub fn none(tgid: u32) -> Option<u64> {
+    Some(python(tgid)?.none)
 }
 
 #[inline(always)]

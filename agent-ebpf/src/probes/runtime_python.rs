@@ -1,15 +1,36 @@
-//! CPython: contexts (contextvars) as units. asyncio runs every task and callback in one.
+//! CPython: contexts (contextvars) as units, since asyncio runs every task and callback in one; and what is put into queues.
 //!
 //! Hooks: a return probe on `PyContext_CopyCurrent` (exported; Include/cpython/context.h), which every task and handle goes
 //! through; and a probe behind the beginning of `PyContext_Type.tp_dealloc`. What runs on a thread is read at the payload
 //! hooks, from the thread's state, so that entering and leaving a context needs no probe.
+//!
+//! Queues: `SimpleQueue.put` and `get` (Modules/_queuemodule.c), which executors use; `append` and `popleft` of `deque`
+//! (Modules/_collectionsmodule.c), below `queue.Queue` and `asyncio.Queue`. Deques serve for much else, so only what the
+//! methods `_put` and `_get` do counts, which both kinds of queue do all with.
 
+use agent_ebpf::rules::name::word;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
+use crate::kernel::python;
 use crate::kernel::task::Task;
+use crate::kernel::user::read;
 use crate::maps::PYTHONS;
-use crate::units;
+use crate::{items, units};
+
+/// `queue.Queue._put` and `asyncio.Queue._put`.
+const PUT: u64 = word(b"_put");
+/// `queue.Queue._get` and `asyncio.Queue._get`.
+const GET: u64 = word(b"_get");
+
+/// `dequeobject.leftblock` and `leftindex`: the same since CPython 3.5.
+const LEFT_BLOCK: u64 = 24;
+const LEFT_INDEX: u64 = 40;
+/// `BLOCK.data`, and how many there are in a block.
+const BLOCK_DATA: u64 = 8;
+const BLOCK_LENGTH: u64 = 64;
+/// `PyVarObject.ob_size`.
+const SIZE: u64 = 16;
 
 /// A context was copied.
 #[uretprobe]
@@ -23,6 +44,44 @@ pub fn py_copy_out(ctx: RetProbeContext) -> u32 {
 pub fn py_free_in(ctx: ProbeContext) -> u32 {
     if let Some(address) = ctx.arg(0) {
         freed(address);
+    }
+    0
+}
+
+/// Something is put into a `SimpleQueue`: the queue, and an array of arguments of which the first is the item.
+#[uprobe]
+pub fn py_put_in(ctx: ProbeContext) -> u32 {
+    if let (Some(queue), Some(arguments)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1)) {
+        items::put(queue, read::<u64>(arguments).unwrap_or(0));
+    }
+    0
+}
+
+/// Something was taken from a `SimpleQueue`.
+#[uretprobe]
+pub fn py_get_out(ctx: RetProbeContext) -> u32 {
+    items::take(0, ctx.ret());
+    0
+}
+
+/// Something is appended to a `deque`.
+#[uprobe]
+pub fn py_append_in(ctx: ProbeContext) -> u32 {
+    if let (Some(deque), Some(item)) = (ctx.arg(0), ctx.arg(1))
+        && is_called_by(PUT)
+    {
+        items::put(deque, item);
+    }
+    0
+}
+
+/// The first of a `deque` is taken.
+#[uprobe]
+pub fn py_popleft_in(ctx: ProbeContext) -> u32 {
+    if let Some(deque) = ctx.arg(0)
+        && is_called_by(GET)
+    {
+        items::take(deque, first_of(deque));
     }
     0
 }
@@ -42,4 +101,21 @@ fn freed(address: u64) -> Option<()> {
     let task = Task::current();
     PYTHONS.get_ptr(task.tgid())?;
     units::freed(task, address)
+}
+
+#[inline(never)]
+fn is_called_by(name: u64) -> bool {
+    let task = Task::current();
+    task.thread().is_some_and(|mut thread| python::is_called_by(task, &mut thread, name))
+}
+
+/// The first item of a deque; 0 if it is empty.
+#[inline(never)]
+fn first_of(deque: u64) -> u64 {
+    let number = |offset: u64| read::<u64>(deque + offset).unwrap_or(0);
+    if number(SIZE) == 0 {
+        return 0;
+    }
+    let index = number(LEFT_INDEX) % BLOCK_LENGTH;
+    read::<u64>(number(LEFT_BLOCK) + BLOCK_DATA + index * 8).unwrap_or(0)
 }

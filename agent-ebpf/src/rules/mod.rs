@@ -1,5 +1,6 @@
 //! Pure decisions of the kernel half: no helpers, no memory, tested on the host.
 
 pub mod head;
+pub mod name;
 pub mod policy;
 pub mod syscall;

@@ -186,8 +186,23 @@ pub struct Python {
     pub thread_id: u32,
     /// `PyThreadState.context`.
     pub thread_context: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Where a thread's frame is told: in `PyThreadState`.
+    pub thread_frame: u32,
+    /// Where it is told in what that leads to (`_PyCFrame`); [`Python::DIRECT`] if that is the frame.
+    pub frame_within: u32,
+    /// A frame's code.
+    pub frame_code: u32,
+    /// `PyCodeObject.co_name`.
+    pub code_name: u32,
+    /// Where the characters of a string begin that has none but ASCII.
+    pub name_text: u32,
+    /// Address of `None`.
+    pub none: u64,
+}
+
+impl Python {
+    /// [`Self::frame_within`] where the thread's state leads to the frame itself.
+    pub const DIRECT: u32 = u32::MAX;
 }
 
 /// Key of the map of units.
@@ -200,7 +215,7 @@ pub struct UnitKey {
     pub pad: u32,
     /// `start_boottime` of the group leader: process ids are used again.
     pub start: u64,
-    /// Address of what stands for the unit in the process (a `PyContext`).
+    /// Address of what stands for the unit in the process (a `PyContext`); or of an item.
     pub address: u64,
 }
 
@@ -211,13 +226,45 @@ pub struct UnitState {
     /// The unit as records tell it.
     pub unit: super::record::Unit,
     /// 1 if user space was told of it.
-    pub told: u64,
+    pub told: u32,
+    /// 1 if it took something from a queue.
+    pub takes: u32,
+    /// 1 if it was not seen to be created: it may be what a thread began with.
+    pub first: u64,
+}
+
+/// Value of the map of items: what was put into a queue and not taken yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Item {
+    /// Address of the queue.
+    pub queue: u64,
+    /// When it was put there.
+    pub put: u64,
+    /// The unit that put it there; 0 if several did, or with another claim.
+    pub putter: u64,
+    /// What that unit worked for.
+    pub claim: super::record::Claim,
+    /// How often it is in queues.
+    pub count: u64,
+}
+
+/// Value of the map of takes: what a unit took last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct TakesState {
+    /// As records tell it.
+    pub takes: super::record::Takes,
+    /// 1 if the unit has not acted since it took something.
+    pub idle: u64,
 }
 
 const _: () = {
-    assert!(size_of::<Python>() == 32);
+    assert!(size_of::<Python>() == 56);
     assert!(size_of::<UnitKey>() == 24);
-    assert!(size_of::<UnitState>() == 72);
+    assert!(size_of::<UnitState>() == 80);
+    assert!(size_of::<Item>() == 72);
+    assert!(size_of::<TakesState>() == 152);
     assert!(size_of::<Offsets>() == MEMBERS.len() * 4);
     assert!(size_of::<Settings>() == 32);
     assert!(size_of::<Process>() == 24);

@@ -44,10 +44,12 @@ reasons! {
     OTHER_PROTOCOL = 15, "other_protocol";
     /// The map of units was full: what the unit calls for is not known.
     UNITS_FULL = 16, "units_full";
+    /// The map of items in queues, or that of what units took, was full: what is done for an item is not known.
+    ITEMS_FULL = 17, "items_full";
 }
 
 /// One more than the greatest number: the size of the kernel half's counter array.
-pub const COUNT: usize = 17;
+pub const COUNT: usize = 18;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,14 @@ pub mod program {
     pub const PYTHON_COPY: &str = "py_copy_out";
     /// Probe behind the beginning of `PyContext_Type.tp_dealloc`.
     pub const PYTHON_FREE: &str = "py_free_in";
+    /// Probe on `_queue.SimpleQueue.put`.
+    pub const PYTHON_PUT: &str = "py_put_in";
+    /// Return probe on `_queue.SimpleQueue.get`.
+    pub const PYTHON_GET: &str = "py_get_out";
+    /// Probe on `collections.deque.append`.
+    pub const PYTHON_APPEND: &str = "py_append_in";
+    /// Probe on `collections.deque.popleft`.
+    pub const PYTHON_POPLEFT: &str = "py_popleft_in";
 }
 
 /// Names of the data rings, one per shard.
@@ -36,6 +44,10 @@ pub const COUNTS: &str = "COUNTS";
 pub const PYTHONS: &str = "PYTHONS";
 /// Units of runtimes, keyed by process and address.
 pub const UNITS: &str = "UNITS";
+/// Items in queues of runtimes, keyed by process and address.
+pub const ITEMS: &str = "ITEMS";
+/// What units took from queues, keyed as the units.
+pub const TAKES: &str = "TAKES";
 /// Losses by reason, one counter per CPU.
 pub const LOSSES: &str = "LOSSES";
 /// Settings that change while the agent runs: an array of one.
@@ -44,4 +56,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_6";
+pub const SETTINGS: &str = "SETTINGS_7";

@@ -29,6 +29,10 @@ pub mod kind {
     pub const UNIT_BORN: u16 = 10;
     /// [`super::UnitEnded`]: a unit that was told of is no more.
     pub const UNIT_ENDED: u16 = 11;
+    /// [`super::Took`]: what the unit that is told next took from a queue last.
+    pub const TOOK: u16 = 12;
+    /// [`super::Returned`]: a unit put something into a queue that it takes from.
+    pub const RETURNED: u16 = 13;
 }
 
 /// The first bytes of every record.
@@ -312,6 +316,23 @@ pub struct Listen {
     pub start: u64,
 }
 
+/// What a unit may work for without having read it: carried by value, from unit to unit and through queues.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Claim {
+    /// The turn that the unit at its beginning had received bytes of.
+    pub inherited: Tag,
+    /// Socket that a unit answers on; 0 if unknown.
+    pub answers: u64,
+    /// When the line left the unit that answers; 0 if it is that one's own.
+    pub since: u64,
+    /// The unit that read `inherited`, or that answers; 0 if there is neither.
+    pub via: u64,
+}
+
+/// Bit of [`Unit::id`]: the unit is a thread, which runs none of the runtime's own.
+pub const THREAD_UNIT: u64 = 0x80;
+
 /// A unit of a runtime (a Python context), and the tags that it carries by value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -320,14 +341,8 @@ pub struct Unit {
     pub id: u64,
     /// The turn it last received bytes of, on a connection it does not call over.
     pub own: Tag,
-    /// `own` of the unit that created it, then; or what that one had inherited itself.
-    pub inherited: Tag,
-    /// Socket that it answers on, or that one it stems from does; 0 if unknown.
-    pub answers: u64,
-    /// When the line of units it stems from left the one that answers; 0 if it does so itself.
-    pub since: u64,
-    /// The unit that read `inherited`, or that answers; 0 if there is neither.
-    pub via: u64,
+    /// What it answers, or was created in.
+    pub claim: Claim,
 }
 
 /// What a runtime ran on a thread as it moved bytes; right before the record of them.
@@ -384,7 +399,73 @@ pub struct UnitEnded {
     pub unit: u64,
 }
 
+/// What a unit took last from one queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Taken {
+    /// Address of the queue in the process; 0 if there is none.
+    pub queue: u64,
+    /// When it was put there; 0 if nobody saw that.
+    pub put: u64,
+    /// The unit that put it there; 0 if several did, or nobody saw that.
+    pub putter: u64,
+    /// What that unit worked for.
+    pub claim: Claim,
+    /// How often the unit took from this queue.
+    pub takes: u32,
+    /// How many it took before for others, without having acted since it took those.
+    pub others: u32,
+}
+
+/// What a unit took last, from the queue that it took from first and from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Takes {
+    /// From the queue that it took from first: where it waits for its work.
+    pub head: Taken,
+    /// From the last other one.
+    pub other: Taken,
+}
+
+/// What a unit took from queues; told right before each [`Running`] of a unit that took something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Took {
+    /// `kind` is [`kind::TOOK`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// [`Running::seq`].
+    pub seq: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that took it.
+    pub unit: u64,
+    /// What it took.
+    pub takes: Takes,
+}
+
+/// A unit put something into a queue that it also takes from: what is in there is lent, and nobody's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Returned {
+    /// `kind` is [`kind::RETURNED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Zero.
+    pub pad: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// Address of the queue in the process.
+    pub queue: u64,
+}
+
 const _: () = {
+    assert!(size_of::<Claim>() == 40);
+    assert!(size_of::<Taken>() == 72);
+    assert!(size_of::<Took>() == 184);
+    assert!(size_of::<Returned>() == 40);
     assert!(size_of::<Unit>() == 64);
     assert!(size_of::<Running>() == 104);
     assert!(size_of::<UnitBorn>() == 48);

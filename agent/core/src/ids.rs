@@ -20,6 +20,14 @@ pub struct SockCookie(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitId(pub u64);
 
+impl UnitId {
+    /// True if it is a thread that runs no unit of its runtime's own.
+    #[must_use]
+    pub const fn is_thread(self) -> bool {
+        self.0 & agent_ebpf::wire::record::THREAD_UNIT != 0
+    }
+}
+
 /// `CLOCK_BOOTTIME` in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BootNanos(pub u64);

@@ -38,6 +38,13 @@ pub const THREADS_MAX: usize = 65_536;
 /// Units of runtimes remembered. Beyond it those known longest are forgotten, and counted: their calls are orphans.
 pub const UNITS_MAX: usize = 65_536;
 
+/// Queues that are known to lend what is in them. Beyond it all are forgotten, and counted: what is taken from them is
+/// taken for work until something is put back again.
+pub const LENDING_QUEUES_MAX: usize = 16_384;
+
+/// A queue that nothing was put back into for so long may be another one at its address.
+pub const LENDING_NS: u64 = 60_000_000_000;
+
 /// Units whose records a thread may be ahead by: as many as connections it writes to between two parts of one head.
 pub const RUNNING_MAX: usize = 8;
 

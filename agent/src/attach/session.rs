@@ -155,12 +155,20 @@ impl Session {
     ///
     /// # Errors
     /// If they cannot be attached, or there are too many.
-    pub fn adapt(&mut self, found: &Found) -> Result<()> {
-        self.runtimes.adapt(&mut self.ebpf, found)?;
+    pub fn adapt(&mut self, found: &Found, serves: bool) -> Result<()> {
+        self.runtimes.adapt(&mut self.ebpf, found, serves)?;
         self.targets.renew()
     }
 
-    /// Units of runtimes that are known now.
+    /// Loads the probes of runtimes, so that the first process that has one need not wait for that.
+    ///
+    /// # Errors
+    /// If they cannot be loaded, or would harm whom they probe.
+    pub fn prepare_runtimes(&mut self) -> Result<()> {
+        self.runtimes.prepare(&mut self.ebpf)
+    }
+
+    /// How much is known of units of runtimes now: of them, of items in queues, and of what was taken.
     #[must_use]
     pub fn units(&self) -> usize {
         self.runtimes.units()

@@ -73,6 +73,8 @@ impl Facts {
             | Event::Running(_)
             | Event::UnitBorn(_)
             | Event::UnitEnded { .. }
+            | Event::Took { .. }
+            | Event::Returned { .. }
             | Event::Process(_) => {}
         }
     }

@@ -183,6 +183,7 @@ impl Stages {
         let (mut ticked, mut slowly_ticked) = (Instant::now(), Instant::now());
         while !shutdown.is_requested() {
             let records = self.drain();
+            self.runtimes.attach(&mut self.session);
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 self.tick();
@@ -259,7 +260,7 @@ impl Stages {
 
     fn event(&mut self, event: Event) {
         let Self { facts, runtimes, session, core, out, .. } = self;
-        runtimes.before(&event);
+        runtimes.before(&event, session);
         facts.before(&event, session.targets(), |process| core.push(Event::Process(process), out));
         let executed = match &event {
             Event::Exec { process, .. } => Some(*process),

@@ -1,13 +1,13 @@
 //! Processes whose runtime has an adapter: found when they begin, or when they are first told of.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use tracemend_core::decode::Event;
+use tracemend_core::decode::{Event, Opened};
 use tracemend_core::ids::Tgid;
 
 use crate::attach::Session;
-use crate::attach::runtime::{Finder, Refusal, Seen};
+use crate::attach::runtime::{Finder, Found, Refusal, Seen};
 
 /// Processes that are remembered as looked at. Beyond it all are looked at anew.
 const LOOKED_AT_MAX: usize = 32_768;
@@ -20,9 +20,11 @@ pub(super) struct Runtimes {
     finder: Option<Finder>,
     /// Every process that begins is traced.
     everything: bool,
-    /// Processes that were looked at when they were first told of: what was not there when they began may be by then.
-    looked_at: HashSet<Tgid>,
-    adapted: HashSet<u32>,
+    /// Processes that were looked at when they were first told of, and whether as ones that serve: what was not there when
+    /// they began may be by then.
+    looked_at: HashMap<Tgid, bool>,
+    /// What was found in the processes that are adapted.
+    adapted: HashMap<u32, Found>,
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
     counts: Counts,
@@ -47,12 +49,15 @@ impl Runtimes {
         let mut runtimes = Self {
             finder,
             everything,
-            looked_at: HashSet::new(),
-            adapted: HashSet::new(),
+            looked_at: HashMap::new(),
+            adapted: HashMap::new(),
             ended: BTreeSet::new(),
             counts: Counts::default(),
         };
-        there.iter().for_each(|tgid| runtimes.look_at(*tgid, false));
+        there.iter().for_each(|tgid| runtimes.look_at(*tgid, false, false));
+        if let Err(error) = session.prepare_runtimes() {
+            tracing::warn!(error = format!("{error:#}"), "no runtime is adapted");
+        }
         let until = Instant::now() + FIRST_LOOK_MAX;
         for _ in there {
             match runtimes.finder.as_ref().and_then(|finder| finder.wait(until)) {
@@ -69,12 +74,12 @@ impl Runtimes {
     }
 
     /// Looks at the process of an event if it is new.
-    pub(super) fn before(&mut self, event: &Event) {
+    pub(super) fn before(&mut self, event: &Event, session: &mut Session) {
         match event {
             Event::Exec { process, .. } => {
                 self.forget(process.tgid);
                 if self.everything {
-                    self.look_at(process.tgid, true);
+                    self.look_at(process.tgid, true, false);
                 }
             }
             Event::Exit(exit) if exit.last => {
@@ -83,29 +88,34 @@ impl Runtimes {
                     self.ended.insert(exit.thread.process.tgid.0);
                 }
             }
-            Event::Open(open) => self.acts(open.actor.thread.process.tgid),
-            Event::Data(data) => self.acts(data.actor.thread.process.tgid),
+            Event::Listen(listen) => self.acts(listen.process.tgid, true, session),
+            Event::Open(open) => {
+                let serves = matches!(open.opened, Opened::Passive | Opened::ListeningPort);
+                self.acts(open.actor.thread.process.tgid, serves, session);
+            }
+            Event::Data(data) => self.acts(data.actor.thread.process.tgid, false, session),
             _ => {}
         }
     }
 
-    /// Attaches to what was found meanwhile, and forgets what has ended.
-    pub(super) fn tick(&mut self, session: &mut Session) {
+    /// Attaches to what was found meanwhile.
+    pub(super) fn attach(&mut self, session: &mut Session) {
         let Some(finder) = &self.finder else { return };
         for seen in finder.seen().collect::<Vec<_>>() {
             self.adapt(seen, session);
         }
+    }
+
+    /// Forgets what has ended.
+    pub(super) fn tick(&mut self, session: &mut Session) {
         if !self.ended.is_empty() {
             session.forget_units(&std::mem::take(&mut self.ended));
         }
     }
 
-    fn adapt(&mut self, (tgid, seen): Seen, session: &mut Session) {
-        let outcome = match seen {
-            Ok(found) => session.adapt(&found).map(|()| found.version).map_err(|error| {
-                tracing::warn!(pid = tgid, error = format!("{error:#}"), "its runtime is not adapted");
-                "not attached"
-            }),
+    fn adapt(&mut self, Seen { tgid, serves, outcome }: Seen, session: &mut Session) {
+        let outcome = match outcome {
+            Ok(found) => attach_to(&found, serves, session).map(|()| found),
             Err(Refusal::NoRuntime) => return,
             Err(why) => {
                 tracing::debug!(pid = tgid, %why, "its runtime is not adapted");
@@ -113,31 +123,40 @@ impl Runtimes {
             }
         };
         match outcome {
-            Ok(version) => {
-                tracing::debug!(pid = tgid, version, "Python adapted");
-                self.counts.active += u64::from(self.adapted.insert(tgid));
+            Ok(found) if found.python.is_none() => {}
+            Ok(found) => {
+                tracing::debug!(pid = tgid, version = found.version, serves, "Python adapted");
+                self.counts.active += u64::from(self.adapted.insert(tgid, found).is_none());
             }
             Err(kind) => *self.counts.refused.entry(kind).or_default() += 1,
         }
     }
 
-    /// A process is told of: looks at it if that is for the first time, and it was not adapted as it began.
-    fn acts(&mut self, tgid: Tgid) {
-        if self.looked_at.contains(&tgid) {
+    /// A process is told of: looks at it if that is for the first time, and it was not adapted as it began; and once more if it
+    /// serves.
+    fn acts(&mut self, tgid: Tgid, serves: bool, session: &mut Session) {
+        let known = self.looked_at.get(&tgid).copied();
+        if known.is_some_and(|as_serving| as_serving || !serves) {
             return;
         }
         if self.looked_at.len() >= LOOKED_AT_MAX {
             self.looked_at.clear();
         }
-        self.looked_at.insert(tgid);
-        if !self.adapted.contains(&tgid.0) {
-            self.look_at(tgid, false);
+        self.looked_at.insert(tgid, serves);
+        match self.adapted.get(&tgid.0) {
+            Some(found) if serves => {
+                if let Err(kind) = attach_to(found, true, session) {
+                    *self.counts.refused.entry(kind).or_default() += 1;
+                }
+            }
+            Some(_) => {}
+            None => self.look_at(tgid, false, serves),
         }
     }
 
-    fn look_at(&self, tgid: Tgid, young: bool) {
+    fn look_at(&self, tgid: Tgid, young: bool, serves: bool) {
         if let Some(finder) = &self.finder {
-            finder.look_at(tgid.0, young);
+            finder.look_at(tgid.0, young, serves);
         }
     }
 
@@ -146,4 +165,12 @@ impl Runtimes {
         self.looked_at.remove(&tgid);
         self.adapted.remove(&tgid.0);
     }
+}
+
+/// Attaches what a process needs.
+fn attach_to(found: &Found, serves: bool, session: &mut Session) -> Result<(), &'static str> {
+    session.adapt(found, serves).map_err(|error| {
+        tracing::warn!(pid = found.tgid, error = format!("{error:#}"), "its runtime is not adapted");
+        "not attached"
+    })
 }

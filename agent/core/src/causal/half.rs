@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::causal::identity::ExchangeId;
-use crate::decode::{Connect, Endpoint, Unit};
+use crate::decode::{Connect, Endpoint, Takes, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -48,6 +48,8 @@ pub struct Half {
     pub serving: bool,
     /// The unit of a runtime that sent it, at a client, if it was told.
     pub unit: Option<Unit>,
+    /// What that unit had taken from queues by then.
+    pub takes: Option<Box<Takes>>,
     /// What was decided, for good.
     pub decided: Option<Arc<Decided>>,
 }
@@ -107,6 +109,7 @@ impl Half {
             + size_of::<Self>()
             + size_of::<Request>()
             + size_of::<Decided>()
+            + self.takes.as_deref().map_or(0, size_of_val)
             + method.len()
             + target.len()
             + text

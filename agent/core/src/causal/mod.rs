@@ -36,7 +36,7 @@ use lineage::Lineage;
 use units::Units;
 use waiting::Waiting;
 
-use crate::decode::{Actor, Direction, Exit, Fork, Link, Opened, Process, Running, UnitBorn};
+use crate::decode::{Actor, Direction, Exit, Fork, Link, Opened, Process, Running, Takes, UnitBorn};
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
 use crate::limits::{PROCESSES_MAX, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
@@ -135,6 +135,16 @@ impl Causes {
         self.units.born(born);
     }
 
+    /// What a unit had taken from queues when it acted.
+    pub fn took(&mut self, process: ProcessId, unit: UnitId, seq: u32, takes: Box<Takes>) {
+        self.units.took(process, unit, seq, takes);
+    }
+
+    /// A queue lends what is in it.
+    pub fn returned(&mut self, process: ProcessId, queue: u64, time: BootNanos) {
+        self.units.returned(process, queue, time);
+    }
+
     /// A unit is no more.
     pub fn unit_ended(&mut self, process: ProcessId, unit: UnitId, time: BootNanos) {
         self.units.ended(process, unit, time);
@@ -201,6 +211,7 @@ impl Causes {
         } else {
             process.calls.insert(key);
             half.unit = self.lineage.ran(&half.request.actor).map(|running| running.unit);
+            half.takes = half.unit.and_then(|unit| self.units.takes(half.process, unit.id, half.request.actor.seq));
         }
         self.waiting.begin(half.start(), key);
         self.halves.insert(half);

@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::decode::{Running, UnitBorn};
+use crate::decode::{Running, Takes, UnitBorn};
 use crate::ids::{BootNanos, ProcessId, SockCookie, UnitId};
-use crate::limits::{EXITED_THREAD_NS, UNITS_MAX};
+use crate::limits::{EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
 type Key = (ProcessId, UnitId);
 
 /// What is known of a unit.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Known {
     /// The unit that created it and when, if it carried no tag then.
     pub born: Option<(UnitId, BootNanos)>,
@@ -21,6 +21,8 @@ pub struct Known {
     pub ended: Option<BootNanos>,
     reads: Sockets,
     answers: Sockets,
+    /// What it had taken from queues when it acted last, and the number of that act.
+    takes: Option<(u32, Box<Takes>)>,
 }
 
 /// The connections that something was seen on: more than one are as good as any.
@@ -50,6 +52,8 @@ pub struct Units {
     order: VecDeque<Key>,
     /// In the order they ended.
     ended: VecDeque<(BootNanos, Key)>,
+    /// Queues that lend what is in them, and when that was seen last. Their addresses are used again.
+    lending: BTreeMap<(ProcessId, u64), BootNanos>,
 }
 
 impl Units {
@@ -94,6 +98,29 @@ impl Units {
         }
     }
 
+    /// What a unit had taken from queues when it acted, if that was told.
+    #[must_use]
+    pub fn takes(&self, process: ProcessId, unit: UnitId, seq: u32) -> Option<Box<Takes>> {
+        let (told, takes) = self.get(process, unit)?.takes.as_ref()?;
+        (*told == seq).then(|| takes.clone())
+    }
+
+    /// A unit acts that took something from queues.
+    pub fn took(&mut self, process: ProcessId, unit: UnitId, seq: u32, takes: Box<Takes>) {
+        self.entry((process, unit)).takes = Some((seq, takes));
+    }
+
+    /// True if a queue lends what is in it.
+    #[must_use]
+    pub fn lends(&self, process: ProcessId, queue: u64) -> bool {
+        self.lending.contains_key(&(process, queue))
+    }
+
+    /// What was taken from a queue was put back.
+    pub fn returned(&mut self, process: ProcessId, queue: u64, time: BootNanos) {
+        self.lending.insert((process, queue), time);
+    }
+
     /// A unit was created by one that carried no tag.
     pub fn born(&mut self, born: &UnitBorn) {
         self.entry((born.process, born.unit)).born = Some((born.creator, born.time));
@@ -113,6 +140,7 @@ impl Units {
         for key in ended {
             self.known.remove(&key);
         }
+        self.lending.retain(|(of, _), _| *of != process);
     }
 
     /// Forgets what ended long ago. Returns how many had to be forgotten without an end.
@@ -129,6 +157,11 @@ impl Units {
         if self.order.len() > 2 * UNITS_MAX {
             self.order.retain(|key| self.known.contains_key(key));
         }
+        if self.lending.len() > LENDING_QUEUES_MAX {
+            evicted += self.lending.len() as u64;
+            self.lending.clear();
+        }
+        self.lending.retain(|_, seen| now.since(*seen) < LENDING_NS);
         evicted
     }
 

@@ -53,6 +53,28 @@ pub enum Event {
         /// When.
         time: BootNanos,
     },
+    /// What a unit took from queues; told right before it acts.
+    Took {
+        /// The unit's process.
+        process: ProcessId,
+        /// The unit.
+        unit: UnitId,
+        /// [`Running::seq`] of the act.
+        seq: u32,
+        /// What it took last, from the queue that it took from first and from another.
+        takes: Box<Takes>,
+        /// When it acted.
+        time: BootNanos,
+    },
+    /// A unit put something into a queue that it takes from too.
+    Returned {
+        /// The unit's process.
+        process: ProcessId,
+        /// Address of the queue.
+        queue: u64,
+        /// When.
+        time: BootNanos,
+    },
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
@@ -338,6 +360,39 @@ pub struct Unit {
     pub via: Option<UnitId>,
 }
 
+/// What a unit may work for without having read it, carried by value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// As [`Unit::inherited`].
+    pub inherited: Option<Tag>,
+    /// As [`Unit::answers`].
+    pub answers: Option<SockCookie>,
+    /// As [`Unit::since`].
+    pub since: Option<BootNanos>,
+    /// As [`Unit::via`].
+    pub via: Option<UnitId>,
+}
+
+/// What a unit took last, from the queue that it took from first and from another.
+pub type Takes = [Option<Taken>; 2];
+
+/// What a unit took from a queue last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Address of the queue.
+    pub queue: u64,
+    /// When it was put there, if that was seen.
+    pub put: Option<BootNanos>,
+    /// The unit that put it there; none if several did.
+    pub putter: Option<UnitId>,
+    /// What that unit worked for.
+    pub claim: Claim,
+    /// How often the unit took from this queue.
+    pub takes: u32,
+    /// How many it took before for others, without having acted since it took those.
+    pub others: u32,
+}
+
 /// A unit was created by one that carried no tag: what that one answers may show later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitBorn {
@@ -359,7 +414,11 @@ impl Event {
             Self::Open(open) => Some(open.time),
             Self::Data(data) => Some(data.time),
             Self::Count(count) => Some(count.time),
-            Self::Closing { time, .. } | Self::Exec { time, .. } | Self::UnitEnded { time, .. } => Some(*time),
+            Self::Closing { time, .. }
+            | Self::Exec { time, .. }
+            | Self::UnitEnded { time, .. }
+            | Self::Took { time, .. }
+            | Self::Returned { time, .. } => Some(*time),
             Self::Fork(fork) => Some(fork.time),
             Self::Exit(exit) => Some(exit.time),
             Self::Listen(listen) => Some(listen.time),
@@ -381,7 +440,9 @@ impl Event {
             Self::Listen(listen) => Some(listen.process),
             Self::Running(running) => Some(running.thread.process),
             Self::UnitBorn(born) => Some(born.process),
-            Self::UnitEnded { process, .. } => Some(*process),
+            Self::UnitEnded { process, .. } | Self::Took { process, .. } | Self::Returned { process, .. } => {
+                Some(*process)
+            }
             Self::Count(_) | Self::Closing { .. } | Self::Process(_) => None,
         }
     }

@@ -8,8 +8,8 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
-    Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Listen, Open,
-    Opened, Running, Tag, Unit, UnitBorn,
+    Actor, Address, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Listen,
+    Open, Opened, Running, Tag, Taken, Unit, UnitBorn,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
 
@@ -102,6 +102,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
             let layout = read::<wire::UnitEnded>(bytes, header.kind)?.0;
             let process = process(layout.tgid, layout.start);
             Ok(Event::UnitEnded { process, unit: UnitId(layout.unit), time })
+        }
+        kind::TOOK => {
+            let layout = read::<wire::Took>(bytes, header.kind)?.0;
+            let process = process(layout.tgid, layout.start);
+            let takes = [layout.takes.head, layout.takes.other].map(|one| (one.queue != 0).then(|| taken(&one)));
+            Ok(Event::Took { process, unit: UnitId(layout.unit), seq: layout.seq, takes: Box::new(takes), time })
+        }
+        kind::RETURNED => {
+            let layout = read::<wire::Returned>(bytes, header.kind)?.0;
+            Ok(Event::Returned { process: process(layout.tgid, layout.start), queue: layout.queue, time })
         }
         other => Err(Error::Kind(other)),
     }
@@ -234,13 +244,27 @@ fn actor(layout: &wire::Actor) -> Actor {
 }
 
 fn unit(layout: &wire::Unit) -> Unit {
-    Unit {
-        id: UnitId(layout.id),
-        own: tag(layout.own),
+    let Claim { inherited, answers, since, via } = claim(&layout.claim);
+    Unit { id: UnitId(layout.id), own: tag(layout.own), inherited, answers, since, via }
+}
+
+fn claim(layout: &wire::Claim) -> Claim {
+    Claim {
         inherited: tag(layout.inherited),
         answers: (layout.answers != 0).then_some(SockCookie(layout.answers)),
         since: (layout.since != 0).then_some(BootNanos(layout.since)),
         via: (layout.via != 0).then_some(UnitId(layout.via)),
+    }
+}
+
+fn taken(layout: &wire::Taken) -> Taken {
+    Taken {
+        queue: layout.queue,
+        put: (layout.put != 0).then_some(BootNanos(layout.put)),
+        putter: (layout.putter != 0).then_some(UnitId(layout.putter)),
+        claim: claim(&layout.claim),
+        takes: layout.takes,
+        others: layout.others,
     }
 }
 
@@ -323,8 +347,8 @@ mod tests {
         layout.header.kind = kind::RUNNING;
         layout.seq = 7;
         layout.unit.id = 9;
-        layout.unit.inherited = record::Tag { cookie: 3, offset: 5 };
-        layout.unit.via = 8;
+        layout.unit.claim.inherited = record::Tag { cookie: 3, offset: 5 };
+        layout.unit.claim.via = 8;
         let Ok(Event::Running(running)) = decode(layout.as_bytes()) else { panic!("a running record") };
         let inherited = Some(Tag { cookie: SockCookie(3), offset: 5 });
         let expected = Unit { id: UnitId(9), inherited, via: Some(UnitId(8)), ..Unit::default() };

@@ -101,6 +101,8 @@ impl Engine {
             Event::Running(running) => self.causes.running(running),
             Event::UnitBorn(born) => self.causes.unit_born(&born),
             Event::UnitEnded { process, unit, time } => self.causes.unit_ended(process, unit, time),
+            Event::Took { process, unit, seq, takes, .. } => self.causes.took(process, unit, seq, takes),
+            Event::Returned { process, queue, time } => self.causes.returned(process, queue, time),
             // Targets by port are the agent's business.
             Event::Listen(_) => {}
         }
@@ -326,6 +328,7 @@ impl Engine {
             gap: false,
             serving: false,
             unit: None,
+            takes: None,
             decided: None,
             request,
         };

@@ -16,6 +16,8 @@ pub enum Evidence {
     Birth,
     /// The unit of a runtime that made the call works for the request, or was created while serving it.
     Unit,
+    /// The unit of a runtime that made the call took something from a queue that was put there for the request.
+    Item,
     /// A known discipline of nginx.
     Nginx,
     /// Nothing caused it: the first span of its trace.
@@ -26,8 +28,17 @@ pub enum Evidence {
 
 impl Evidence {
     /// All of them, in the order docs list them.
-    pub const ALL: [Self; 8] =
-        [Self::Peer, Self::Wire, Self::Thread, Self::Birth, Self::Unit, Self::Nginx, Self::Root, Self::None];
+    pub const ALL: [Self; 9] = [
+        Self::Peer,
+        Self::Wire,
+        Self::Thread,
+        Self::Birth,
+        Self::Unit,
+        Self::Item,
+        Self::Nginx,
+        Self::Root,
+        Self::None,
+    ];
 
     /// The value of `tracemend.link.evidence`.
     #[must_use]
@@ -38,6 +49,7 @@ impl Evidence {
             Self::Thread => "thread",
             Self::Birth => "birth",
             Self::Unit => "unit",
+            Self::Item => "item",
             Self::Nginx => "nginx",
             Self::Root => "root",
             Self::None => "none",
@@ -57,6 +69,9 @@ impl Evidence {
             Self::Unit => {
                 "the runtime's own unit that made the call read the request, answers on its connection, or was created \
                  while serving it"
+            }
+            Self::Item => {
+                "the runtime's own unit that made the call took something from a queue that was put there for the request"
             }
             Self::Nginx => "nginx made the call in the turn of the request, or over the connection it opened for it",
             Self::Root => "the first span of its trace: nothing observed caused it",

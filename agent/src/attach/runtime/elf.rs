@@ -1,6 +1,7 @@
 //! An ELF file of somebody else's: symbols, and what is at an address. Read piece by piece and never mapped; the pieces are
 //! capped, so that a forged one costs little.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -12,8 +13,12 @@ use super::Refusal;
 
 /// Bytes of one piece: the dynamic symbols and relocations of an interpreter with all its extensions built in.
 const PIECE_BYTES_MAX: usize = 32 << 20;
+/// `sizeof(PyMethodDef)`.
+const METHOD: u64 = 32;
+/// Methods of a type.
+const METHODS_MAX: u64 = 128;
 /// Bytes of all pieces.
-const BYTES_MAX: usize = 96 << 20;
+const BYTES_MAX: usize = 128 << 20;
 
 /// A file to read from within bounds.
 pub(super) struct Capped {
@@ -100,6 +105,59 @@ impl<'a> Elf<'a> {
         }
     }
 
+    /// The functions of methods with these names, from the one table of methods (`PyMethodDef`, Include/methodobject.h) that
+    /// has them all.
+    pub(super) fn methods<const N: usize>(&self, names: [&str; N]) -> Option<[u64; N]> {
+        let spelled = names.map(|name| self.spelled(name));
+        let pointers = self.pointers_to(&spelled.concat());
+        let in_table_of = |first: u64, spelled: &Vec<u64>| {
+            let in_table =
+                |at: u64| at.abs_diff(first) <= METHODS_MAX * METHOD && at.abs_diff(first).is_multiple_of(METHOD);
+            let mut at =
+                pointers.iter().filter(|(at, name)| in_table(*at) && spelled.contains(name)).map(|(at, _)| *at);
+            // One that is named twice is in two tables.
+            at.next().filter(|_| at.next().is_none())
+        };
+        let whole = |first: u64| {
+            let places = spelled.each_ref().map(|spelled| in_table_of(first, spelled));
+            let functions = places.map(|place| self.pointer(place? + 8).filter(|at| self.file_offset(*at).is_some()));
+            functions.iter().all(Option::is_some).then(|| functions.map(Option::unwrap_or_default))
+        };
+        let firsts = pointers.iter().filter(|(_, name)| spelled.first().is_some_and(|first| first.contains(name)));
+        let mut tables = firsts.filter_map(|(at, _)| whole(*at));
+        tables.next().filter(|_| tables.next().is_none())
+    }
+
+    /// The addresses where a text stands by itself.
+    fn spelled(&self, text: &str) -> Vec<u64> {
+        let bytes = [&b"\0"[..], text.as_bytes(), b"\0"].concat();
+        let of_segment = |segment: object::read::elf::ElfSegment64<'_, '_, _, _>| {
+            let at = segment.address() + 1;
+            let found: Vec<u64> = match segment.data() {
+                Ok(data) => memchr::memmem::find_iter(data, &bytes).map(|place| at + place as u64).collect(),
+                Err(_) => Vec::new(),
+            };
+            found
+        };
+        self.file.segments().flat_map(of_segment).collect()
+    }
+
+    /// Where one of these addresses stands as a pointer, and which: as the file has it, or as the loader leaves it.
+    fn pointers_to(&self, addresses: &[u64]) -> BTreeSet<(u64, u64)> {
+        let words = self.file.segments().flat_map(|segment| {
+            let data = segment.data().unwrap_or_default();
+            let at = (segment.address()..).step_by(8);
+            let words = data.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+            at.zip(words).filter(|(_, word)| addresses.contains(word)).collect::<Vec<_>>()
+        });
+        let relocated = self.file.dynamic_relocations().into_iter().flatten().filter_map(|(at, relocation)| {
+            let addend = u64::try_from(relocation.addend()).ok()?;
+            let absolute = relocation.target() == RelocationTarget::Absolute;
+            (absolute && addresses.contains(&addend)).then_some((at, addend))
+        });
+        words.chain(relocated).collect()
+    }
+
     /// Where in the file the byte of an address is.
     pub(super) fn file_offset(&self, address: u64) -> Option<u64> {
         self.file.segments().find_map(|segment| {
@@ -109,14 +167,32 @@ impl<'a> Elf<'a> {
         })
     }
 
+    /// Where its parts are to be loaded.
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        let segment = |segment: object::read::elf::ElfSegment64<'_, '_, _, _>| {
+            let (offset, size) = segment.file_range();
+            Segment { address: segment.address(), offset, size }
+        };
+        self.file.segments().map(segment).collect()
+    }
+}
+
+/// A part of a file that is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    address: u64,
+    offset: u64,
+    size: u64,
+}
+
+impl Segment {
     /// What is added to addresses in a process that has mapped the file's part from `offset` on at `start`.
-    pub(super) fn bias(&self, start: u64, offset: u64) -> Option<u64> {
+    pub(super) fn bias(segments: &[Self], start: u64, offset: u64) -> Option<u64> {
         /// Mappings begin at pages, segments anywhere in them.
         const PAGE: u64 = 4096;
-        self.file.segments().find_map(|segment| {
-            let (begin, size) = segment.file_range();
-            let holds = begin / PAGE * PAGE <= offset && offset < begin.saturating_add(size);
-            holds.then(|| start.wrapping_sub(segment.address().wrapping_sub(begin).wrapping_add(offset)))
+        segments.iter().find_map(|segment| {
+            let holds = segment.offset / PAGE * PAGE <= offset && offset < segment.offset.saturating_add(segment.size);
+            holds.then(|| start.wrapping_sub(segment.address.wrapping_sub(segment.offset).wrapping_add(offset)))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Refusal;
-use super::python::{self, Found};
+use super::python::{self, Found, Images};
 
 /// A process that has just begun to run its program has its libraries, and its runtime's state, a moment later.
 const AGAIN: [Duration; 4] =
@@ -15,7 +15,15 @@ const AGAIN: [Duration; 4] =
 const WAITING_MAX: usize = 16_384;
 
 /// What was seen of one process.
-pub type Seen = (u32, Result<Found, Refusal>);
+#[derive(Debug)]
+pub struct Seen {
+    /// Process id.
+    pub tgid: u32,
+    /// It was asked for as one that serves.
+    pub serves: bool,
+    /// What it runs, or why it is not adapted.
+    pub outcome: Result<Found, Refusal>,
+}
 
 /// A process to look at.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +31,8 @@ struct Question {
     tgid: u32,
     /// It has just begun to run its program.
     young: bool,
+    /// It serves: what is passed too often to be watched in every process is watched there.
+    serves: bool,
 }
 
 /// Looks at processes.
@@ -45,9 +55,9 @@ impl Finder {
     }
 
     /// Looks at a process soon; at one that is `young`, having just begun to run its program, again and again for a while.
-    pub fn look_at(&self, tgid: u32, young: bool) {
+    pub fn look_at(&self, tgid: u32, young: bool, serves: bool) {
         // It ends with the agent alone.
-        let _ = self.asked.send(Question { tgid, young });
+        let _ = self.asked.send(Question { tgid, young, serves });
     }
 
     /// Waits for what is seen next, until it is too late.
@@ -63,15 +73,16 @@ impl Finder {
 }
 
 fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
-    let mut waiting: BTreeMap<(Instant, u32), usize> = BTreeMap::new();
+    let mut images = Images::default();
+    let mut waiting: BTreeMap<(Instant, u32, bool), usize> = BTreeMap::new();
     loop {
-        let pause = waiting.first_key_value().map(|((due, _), _)| due.saturating_duration_since(Instant::now()));
+        let pause = waiting.first_key_value().map(|((due, ..), _)| due.saturating_duration_since(Instant::now()));
         match questions.recv_timeout(pause.unwrap_or(Duration::from_secs(60))) {
-            Ok(Question { tgid, young }) if waiting.len() < WAITING_MAX => {
-                waiting.insert((Instant::now(), tgid), if young { 0 } else { AGAIN.len() });
+            Ok(Question { tgid, young, serves }) if waiting.len() < WAITING_MAX => {
+                waiting.insert((Instant::now(), tgid, serves), if young { 0 } else { AGAIN.len() });
             }
-            Ok(Question { tgid, .. }) => {
-                if answers.send((tgid, Err(Refusal::TooMany))).is_err() {
+            Ok(Question { tgid, serves, .. }) => {
+                if answers.send(Seen { tgid, serves, outcome: Err(Refusal::TooMany) }).is_err() {
                     return;
                 }
             }
@@ -79,15 +90,27 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
             Err(RecvTimeoutError::Disconnected) => return,
         }
         while let Some(entry) = waiting.first_entry().filter(|entry| entry.key().0 <= Instant::now()) {
-            let ((_, tgid), looks) = entry.remove_entry();
-            match (python::find(tgid), AGAIN.get(looks)) {
+            let ((_, tgid, serves), looks) = entry.remove_entry();
+            match (python::find(tgid, &mut images), AGAIN.get(looks)) {
+                (Ok(found), Some(pause)) if found.python.is_none() => {
+                    let known = looks > 0 || answers.send(Seen { tgid, serves, outcome: Ok(found) }).is_ok();
+                    if !known {
+                        return;
+                    }
+                    waiting.insert((Instant::now() + *pause, tgid, serves), looks + 1);
+                }
+                (Ok(found), None) if found.python.is_none() => {
+                    if answers.send(Seen { tgid, serves, outcome: Err(Refusal::NotStarted) }).is_err() {
+                        return;
+                    }
+                }
                 // An interpreter is known by its executable at once; its library, and its state, come later.
-                (Err(Refusal::NotStarted | Refusal::Symbols(_)), Some(pause)) => {
-                    waiting.insert((Instant::now() + *pause, tgid), looks + 1);
+                (Err(Refusal::Symbols(_)), Some(pause)) => {
+                    waiting.insert((Instant::now() + *pause, tgid, serves), looks + 1);
                 }
                 // Every question is answered once.
                 (outcome, _) => {
-                    if answers.send((tgid, outcome)).is_err() {
+                    if answers.send(Seen { tgid, serves, outcome }).is_err() {
                         return;
                     }
                 }

@@ -24,16 +24,23 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// The first mapping of each file of a process whose base name `wanted` accepts.
-    pub(super) fn of(pid: u32, wanted: impl Fn(&str) -> bool) -> std::io::Result<Vec<Self>> {
-        Ok(first(Self::all(pid)?, wanted))
-    }
-
     /// Every mapping of a file of a process.
     pub(super) fn all(pid: u32) -> std::io::Result<Vec<Self>> {
         let mut text = Vec::new();
         File::open(format!("/proc/{pid}/maps"))?.take(MAPS_BYTES_MAX).read_to_end(&mut text)?;
         Ok(String::from_utf8_lossy(&text).lines().filter_map(Self::parse).collect())
+    }
+
+    /// The first of these mappings of each file whose base name `wanted` accepts.
+    pub(super) fn first(all: &[Self], wanted: impl Fn(&str) -> bool) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        for mapping in all {
+            let name = mapping.path.rsplit('/').next().unwrap_or_default();
+            if wanted(name) && found.iter().all(|known| known.path != mapping.path) {
+                found.push(mapping.clone());
+            }
+        }
+        found
     }
 
     /// A path that leads to the mapped file itself, whatever has its name now.
@@ -48,17 +55,6 @@ pub(super) fn open(path: &std::path::Path) -> std::io::Result<File> {
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::ErrorKind::InvalidInput.into()) }
-}
-
-fn first(all: Vec<Mapping>, wanted: impl Fn(&str) -> bool) -> Vec<Mapping> {
-    let mut found: Vec<Mapping> = Vec::new();
-    for mapping in all {
-        let name = mapping.path.rsplit('/').next().unwrap_or_default();
-        if wanted(name) && found.iter().all(|known| known.path != mapping.path) {
-            found.push(mapping);
-        }
-    }
-    found
 }
 
 impl Mapping {
@@ -89,7 +85,8 @@ mod tests {
 
     #[test]
     fn the_first_mapping_of_each_wanted_file() {
-        let found = first(MAPS.lines().filter_map(Mapping::parse).collect(), |name| name.contains("python"));
+        let all: Vec<_> = MAPS.lines().filter_map(Mapping::parse).collect();
+        let found = Mapping::first(&all, |name| name.contains("python"));
         let told: Vec<_> = found.iter().map(|one| (one.start, one.offset, one.path.as_str())).collect();
         let library = "/opt/a b/libpython3.12.so.1.0 (deleted)";
         assert_eq!(told, [(0x40_0000, 0, "/usr/bin/python3.11"), (0x7f00_0000_2000, 0x2000, library)]);

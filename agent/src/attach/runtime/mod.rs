@@ -3,7 +3,7 @@
 //! - `maps`: which files a process has mapped
 //! - `elf`: symbols and bytes of such a file, which nobody vouches for
 //! - `python`: CPython
-//! - `probes`: what is attached
+//! - `site`: a place for a probe; `probes`: what is attached
 //! - `selftest`: whether return probes are safe on this kernel
 //! - `finder`: looks at processes on a thread of its own
 //!
@@ -15,10 +15,11 @@ mod maps;
 mod probes;
 mod python;
 pub mod selftest;
+mod site;
 
 pub use finder::{Finder, Seen};
 pub(in crate::attach) use probes::{Probes, load as load_probes};
-pub use python::{Found, find};
+pub use python::{Found, Images, find};
 
 /// Why a process is not adapted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,22 +1,33 @@
 //! Probes of runtimes, attached once for each file, and what the kernel half is told of each process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use agent_ebpf::wire::config::{Python, UnitKey, UnitState};
-use agent_ebpf::wire::names;
+use agent_ebpf::wire::config::{Item, Python, TakesState, UnitKey, UnitState};
+use agent_ebpf::wire::names::{self, program};
 use anyhow::{Context as _, Result, bail};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use aya::programs::UProbe;
-use aya::programs::uprobe::UProbeScope;
+use aya::programs::uprobe::{UProbeLink, UProbeScope};
 use zerocopy::FromBytes as _;
 
 use super::python::Found;
 use super::selftest;
+use super::site::Reach;
 
-/// Files with probes. Each has two, and a probe takes about 0.1 s to detach: so many are gone within 10 s.
-const FILES_MAX: usize = 48;
+/// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
+const PROBES_MAX: usize = 96;
+/// Programs, in the order they are loaded in.
+const PROGRAMS: [&str; 6] = [
+    program::PYTHON_FREE,
+    program::PYTHON_COPY,
+    program::PYTHON_PUT,
+    program::PYTHON_GET,
+    program::PYTHON_APPEND,
+    program::PYTHON_POPLEFT,
+];
 
 type Bytes<const N: usize> = [u8; N];
 
@@ -24,8 +35,10 @@ type Bytes<const N: usize> = [u8; N];
 pub(in crate::attach) struct Probes {
     pythons: HashMap<MapData, u32, Bytes<{ size_of::<Python>() }>>,
     units: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<UnitState>() }>>,
-    /// Device and inode of each file with probes.
-    files: BTreeSet<(u64, u64)>,
+    items: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<Item>() }>>,
+    takes: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<TakesState>() }>>,
+    /// Places with probes.
+    attached: BTreeMap<Place, UProbeLink>,
     /// The agent's own program.
     program: PathBuf,
     /// What became of the programs, once they were asked for.
@@ -38,58 +51,93 @@ impl Probes {
         Ok(Self {
             pythons: HashMap::try_from(take(names::PYTHONS)?)?,
             units: HashMap::try_from(take(names::UNITS)?)?,
-            files: BTreeSet::new(),
+            items: HashMap::try_from(take(names::ITEMS)?)?,
+            takes: HashMap::try_from(take(names::TAKES)?)?,
+            attached: BTreeMap::new(),
             program,
             loaded: None,
         })
     }
 
-    /// Attaches the probes that a process needs, and tells the kernel half of it.
-    pub(in crate::attach) fn adapt(&mut self, ebpf: &mut Ebpf, found: &Found) -> Result<()> {
-        if let Err(why) =
-            self.loaded.get_or_insert_with(|| load(ebpf, &self.program).map_err(|error| format!("{error:#}")))
-        {
-            bail!("{why}");
-        }
-        if !self.files.contains(&found.inode) {
-            if self.files.len() >= FILES_MAX {
-                bail!("{FILES_MAX} files have probes, and no more are attached");
+    /// Attaches the probes that a process needs, those for processes that serve if it does, and tells the kernel half of it.
+    pub(in crate::attach) fn adapt(&mut self, ebpf: &mut Ebpf, found: &Found, serves: bool) -> Result<()> {
+        self.prepare(ebpf)?;
+        for site in &found.sites {
+            let (scope, tgid) = match site.reach {
+                Reach::File => (UProbeScope::AllProcesses, 0),
+                Reach::Serving if !serves => continue,
+                Reach::Serving => {
+                    let tgid = NonZeroU32::new(found.tgid).context("a process has a number")?;
+                    (UProbeScope::OneProcess(tgid), found.tgid)
+                }
+            };
+            let place = Place { tgid, inode: site.inode, offset: site.offset };
+            if self.attached.contains_key(&place) {
+                continue;
             }
-            // What is freed must be known before what is made is.
-            let sites = [(names::program::PYTHON_FREE, found.free), (names::program::PYTHON_COPY, found.copy)];
-            for (name, offset) in sites {
-                let link = probe(ebpf, name)?.attach(offset, &found.file, UProbeScope::AllProcesses);
-                link.with_context(|| format!("cannot attach {name} to {}", found.file.display()))?;
+            if self.attached.len() >= PROBES_MAX {
+                bail!("{PROBES_MAX} places have probes, and no more are attached");
             }
-            self.files.insert(found.inode);
+            let attach = |probe: &mut UProbe| {
+                Ok(probe.attach(site.offset, site.path(), scope).and_then(|id| probe.take_link(id))?)
+            };
+            let link = probe(ebpf, site.program).and_then(attach);
+            let link = link.with_context(|| format!("cannot attach {} at {:#x}", site.program, site.offset))?;
+            self.attached.insert(place, link);
         }
-        let python: Bytes<{ size_of::<Python>() }> = zerocopy::transmute!(found.python);
+        let Some(python) = found.python else { return Ok(()) };
+        let python: Bytes<{ size_of::<Python>() }> = zerocopy::transmute!(python);
         self.pythons.insert(found.tgid, python, 0).context("too many Python processes")
     }
 
+    /// Loads the programs if they are not, so that a process need not wait for that.
+    pub(in crate::attach) fn prepare(&mut self, ebpf: &mut Ebpf) -> Result<()> {
+        let load = || load(ebpf, &self.program).map_err(|error| format!("{error:#}"));
+        match self.loaded.get_or_insert_with(load) {
+            Ok(()) => Ok(()),
+            Err(why) => bail!("{why}"),
+        }
+    }
+
+    /// How much is known of units now: of them, of items in queues, and of what was taken.
     pub(in crate::attach) fn units(&self) -> usize {
-        self.units.keys().flatten().count()
+        self.units.keys().flatten().count() + self.items.keys().flatten().count() + self.takes.keys().flatten().count()
     }
 
     /// Forgets the units of processes that have ended.
     pub(in crate::attach) fn forget(&mut self, ended: &BTreeSet<u32>) {
-        let is_of = |key: &Bytes<{ size_of::<UnitKey>() }>| {
-            UnitKey::read_from_bytes(key).is_ok_and(|key| ended.contains(&key.tgid))
-        };
-        let keys: Vec<_> = self.units.keys().flatten().filter(is_of).collect();
-        for key in keys {
-            // A probe may have been first.
-            let _ = self.units.remove(&key);
-        }
+        forget(&mut self.units, ended);
+        forget(&mut self.items, ended);
+        forget(&mut self.takes, ended);
+        self.attached.retain(|place, _| !ended.contains(&place.tgid));
+    }
+}
+
+/// A place with a probe: of one process, or, with 0, of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    tgid: u32,
+    inode: (u64, u64),
+    offset: u64,
+}
+
+fn forget<V: aya::Pod>(map: &mut HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, V>, ended: &BTreeSet<u32>) {
+    let is_of = |key: &Bytes<{ size_of::<UnitKey>() }>| {
+        UnitKey::read_from_bytes(key).is_ok_and(|key| ended.contains(&key.tgid))
+    };
+    let keys: Vec<_> = map.keys().flatten().filter(is_of).collect();
+    for key in keys {
+        // A probe may have been first.
+        let _ = map.remove(&key);
     }
 }
 
 /// Loads the programs, and makes sure that they harm nobody.
-pub(in crate::attach) fn load(ebpf: &mut Ebpf, program: &Path) -> Result<()> {
-    for name in [names::program::PYTHON_FREE, names::program::PYTHON_COPY] {
+pub(in crate::attach) fn load(ebpf: &mut Ebpf, own: &Path) -> Result<()> {
+    for name in PROGRAMS {
         probe(ebpf, name)?.load().with_context(|| format!("cannot load {name}"))?;
     }
-    selftest::run(probe(ebpf, names::program::PYTHON_COPY)?, program).map_err(anyhow::Error::msg)
+    selftest::run(probe(ebpf, program::PYTHON_COPY)?, own).map_err(anyhow::Error::msg)
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe> {

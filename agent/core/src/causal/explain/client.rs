@@ -136,7 +136,11 @@ const fn wire_names(wire: &Wire) -> Option<HalfKey> {
 
 const fn kernel_names(opinion: Opinion) -> Option<HalfKey> {
     match opinion {
-        Opinion::Cause(key, Evidence::Thread | Evidence::Birth | Evidence::Unit | Evidence::Nginx, _) => Some(key),
+        Opinion::Cause(
+            key,
+            Evidence::Thread | Evidence::Birth | Evidence::Unit | Evidence::Item | Evidence::Nginx,
+            _,
+        ) => Some(key),
         Opinion::Cause(..) | Opinion::Silent(_) | Opinion::Pending(_) => None,
     }
 }

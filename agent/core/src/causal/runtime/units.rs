@@ -21,29 +21,53 @@ use crate::proto::exchange::{HalfKey, Outcome, Role};
 use crate::span::{Confidence, Evidence, OrphanReason};
 
 /// How a unit is tied to a request.
-enum Tie {
+pub(super) enum Tie {
     /// It works for it itself.
     Its(HalfKey),
     /// It stems from a unit that did.
     Born(HalfKey),
 }
 
+impl Tie {
+    /// The request.
+    pub(super) const fn key(&self) -> HalfKey {
+        match self {
+            Self::Its(key) | Self::Born(key) => *key,
+        }
+    }
+}
+
 impl Causes {
     /// The opinion of the unit that made a call; none if no unit was told.
     pub(in crate::causal) fn unit(&self, half: &Half, asked: BootNanos, moment: Moment) -> Option<Opinion> {
         let unit = half.unit?;
-        Some(match self.tie(half, unit, asked) {
+        let born = match self.tie(half, unit, asked) {
             Err(reason) => Opinion::Silent(reason),
-            Ok(Tie::Its(key)) => match self.proven(half, key, asked) {
-                Err(reason) => Opinion::Silent(reason),
-                Ok(true) => Opinion::Cause(key, Evidence::Unit, Confidence::Exact),
-                Ok(false) if self.was_left(key) => Opinion::Cause(key, Evidence::Unit, Confidence::Strong),
-                Ok(false) => Opinion::Silent(OrphanReason::NoLineage),
-            },
+            Ok(Tie::Its(key)) => {
+                return Some(match self.proven(half, key, asked) {
+                    Err(reason) => Opinion::Silent(reason),
+                    Ok(true) => Opinion::Cause(key, Evidence::Unit, Confidence::Exact),
+                    Ok(false) if self.was_left(key) => Opinion::Cause(key, Evidence::Unit, Confidence::Strong),
+                    Ok(false) => Opinion::Silent(OrphanReason::NoLineage),
+                });
+            }
             Ok(Tie::Born(key)) => match self.proven(half, key, asked) {
                 Err(reason) => Opinion::Silent(reason),
                 Ok(within) => self.inherited(half, key, within, moment),
             },
+        };
+        Some(match (born, self.adopted(half)) {
+            // What it was created for, and what it took since, are two requests: either may be the cause.
+            (Opinion::Cause(born, ..), Some(Ok(taken))) if born != taken => Opinion::Silent(OrphanReason::Conflict),
+            (Opinion::Silent(_), Some(Ok(taken))) => match self.proven(half, taken, asked) {
+                Err(reason) => Opinion::Silent(reason),
+                Ok(within) => {
+                    let confidence = if within { Confidence::Exact } else { Confidence::Strong };
+                    Opinion::Cause(taken, Evidence::Item, confidence)
+                }
+            },
+            (Opinion::Silent(_), Some(Err(reason))) => Opinion::Silent(reason),
+            (born, _) => born,
         })
     }
 
@@ -71,7 +95,7 @@ impl Causes {
     }
 
     /// A unit without a tag that can be believed: it, or one that it stems from, may have turned out to answer on a connection.
-    fn stems(&self, half: &Half, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
+    pub(super) fn stems(&self, half: &Half, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
         let (mut id, mut time) = (unit.id, asked);
         for depth in 0..CAUSE_DEPTH_MAX {
             if let Some(cookie) = self.units.answers(half.process, id) {
@@ -85,7 +109,7 @@ impl Causes {
     }
 
     /// The only request that was open on a connection; or the last one there, if the other end did not wait for its answer.
-    fn serving(&self, cookie: SockCookie, time: BootNanos) -> Result<HalfKey, OrphanReason> {
+    pub(super) fn serving(&self, cookie: SockCookie, time: BootNanos) -> Result<HalfKey, OrphanReason> {
         let serves = |half: &&Half| half.request.role == Role::Server && half.start() <= time;
         let mut open = self.halves.of_socket(cookie).filter(serves).filter(|half| half.open_at(time));
         match (open.next(), open.next()) {
@@ -107,7 +131,7 @@ impl Causes {
     }
 
     /// The request whose bytes a tag names.
-    fn read(&self, tag: Tag, asked: BootNanos) -> Result<HalfKey, OrphanReason> {
+    pub(super) fn read(&self, tag: Tag, asked: BootNanos) -> Result<HalfKey, OrphanReason> {
         match self.halves.named(tag, asked) {
             Named::One(key) => Ok(key),
             Named::Several => Err(OrphanReason::AmbiguousBatch),

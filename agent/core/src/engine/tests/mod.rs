@@ -4,6 +4,7 @@ mod births;
 mod bounds;
 mod clocks;
 mod ends;
+mod items;
 mod nginx;
 mod schedules;
 mod threads;

@@ -1,11 +1,11 @@
 //! A small host for tests: processes, threads and connections that stamp events as the kernel half does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::decode::{
-    Actor, Address, Bases, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open, Opened,
-    Process, Running, Tag, Unit, UnitBorn,
+    Actor, Address, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open,
+    Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn,
 };
 use crate::engine::{Engine, Options, Output, Policy};
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
@@ -68,6 +68,14 @@ pub struct World {
     threads: HashMap<Actors, Carried>,
     sockets: HashMap<SockCookie, Socket>,
     units: HashMap<(u32, u64), Unit>,
+    /// What was put into queues and not taken yet, by process and item.
+    items: HashMap<(u32, u64), Taken>,
+    /// What units took, by process and unit.
+    takes: HashMap<(u32, u64), Takes>,
+    /// Units that acted since they took something.
+    acted: HashSet<(u32, u64)>,
+    /// What units take is not told any more.
+    takes_lost: bool,
     cookies: u64,
     fate: Fate,
 }
@@ -85,6 +93,10 @@ impl World {
             threads: HashMap::new(),
             sockets: HashMap::new(),
             units: HashMap::new(),
+            items: HashMap::new(),
+            takes: HashMap::new(),
+            acted: HashSet::new(),
+            takes_lost: false,
             cookies: 0,
             fate: Fate::Told,
         }
@@ -265,7 +277,7 @@ impl World {
     pub fn create(&mut self, by: Actors, child: u64) -> &mut Self {
         self.now += 1;
         let (time, process) = (BootNanos(self.now), process(by.0));
-        let creator = self.threads.get(&by).and_then(|thread| thread.unit).expect("a thread that runs a unit");
+        let creator = self.unit_of(by);
         let parent = self.units[&(by.0, creator)];
         let id = UnitId(child);
         let born = match parent {
@@ -273,7 +285,14 @@ impl World {
             Unit { own: Some(_), .. } => {
                 Unit { id, own: None, inherited: parent.own, via: Some(parent.id), ..Unit::default() }
             }
-            _ => Unit { id, ..parent },
+            _ => match self.takes.get(&(by.0, creator)) {
+                Some([Some(head), _]) if head.others == 0 => {
+                    self.acted.insert((by.0, creator));
+                    let Claim { inherited, answers, since, via } = head.claim;
+                    Unit { id, own: None, inherited, answers, since, via }
+                }
+                _ => Unit { id, ..parent },
+            },
         };
         if born.answers.is_none() && born.inherited.is_none() {
             self.push(Event::UnitBorn(UnitBorn { time, process, unit: id, creator: parent.id }));
@@ -287,6 +306,52 @@ impl World {
         self.now += 1;
         self.units.remove(&(pid, unit));
         self.push(Event::UnitEnded { process: process(pid), unit: UnitId(unit), time: BootNanos(self.now) });
+        self
+    }
+
+    /// The unit that a thread runs puts an item into a queue.
+    pub fn put(&mut self, by: Actors, queue: u64, item: u64) -> &mut Self {
+        self.now += 1;
+        let (time, process) = (BootNanos(self.now), process(by.0));
+        let unit = self.units[&(by.0, self.unit_of(by))];
+        let claim = match unit {
+            Unit { inherited, answers: Some(_), since, via, .. } => {
+                Claim { inherited, answers: unit.answers, since: since.or(Some(time)), via }
+            }
+            Unit { own: Some(_), .. } => Claim { inherited: unit.own, via: Some(unit.id), ..Claim::default() },
+            Unit { inherited, via, .. } => Claim { inherited, via, ..Claim::default() },
+        };
+        let taken = Taken { queue, put: Some(time), putter: Some(unit.id), claim, takes: 0, others: 0 };
+        if self.takes.get(&(by.0, unit.id.0)).is_some_and(|takes| takes.iter().flatten().any(|one| one.queue == queue))
+        {
+            self.push(Event::Returned { process, queue, time });
+        }
+        self.items.insert((by.0, item), taken);
+        self
+    }
+
+    /// The unit that a thread runs takes an item from the queue that it was put into.
+    pub fn take(&mut self, by: Actors, item: u64) -> &mut Self {
+        self.now += 1;
+        let unit = self.unit_of(by);
+        let item = self.items.remove(&(by.0, item)).expect("an item that was put");
+        let [head, other] = self.takes.entry((by.0, unit)).or_default();
+        let slot = if head.is_none_or(|head| head.queue == item.queue) { head } else { other };
+        let before = slot.filter(|before| before.queue == item.queue);
+        let others =
+            u32::from(before.is_some_and(|before| !self.acted.contains(&(by.0, unit)) && before.claim != item.claim));
+        *slot = Some(Taken { takes: before.map_or(0, |before| before.takes) + 1, others, ..item });
+        self.acted.remove(&(by.0, unit));
+        self
+    }
+
+    fn unit_of(&self, by: Actors) -> u64 {
+        self.threads.get(&by).and_then(|thread| thread.unit).expect("a thread that runs a unit")
+    }
+
+    /// Loses the records of what units take, from here on.
+    pub const fn lose_takes(&mut self) -> &mut Self {
+        self.takes_lost = true;
         self
     }
 
@@ -422,6 +487,12 @@ impl World {
             && turn_start
             && self.fate == Fate::Told
         {
+            let key = (by.0, unit.id.0);
+            self.acted.insert(key);
+            if let Some(takes) = self.takes.get(&key).filter(|_| !self.takes_lost) {
+                let (process, unit, takes) = (process(by.0), unit.id, Box::new(*takes));
+                self.engine.push(Event::Took { process, unit, seq: carried.seq, takes, time }, &mut self.out);
+            }
             let running = Running { time, thread: thread(by), seq: carried.seq, unit: *unit };
             self.engine.push(Event::Running(running), &mut self.out);
         }

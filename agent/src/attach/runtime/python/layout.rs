@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use agent_ebpf::wire::config::Python;
+
 use super::super::Refusal;
 use super::super::elf::Elf;
 
@@ -42,6 +44,23 @@ pub(super) struct Layout {
     pub(super) native_id: Option<u32>,
     /// `PyThreadState.context`.
     pub(super) context: u32,
+    /// Where the frame that runs is told.
+    pub(super) frame: Frame,
+}
+
+/// Where the code that runs, and its name, are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// `PyThreadState.frame` up to 3.10, `cframe` in 3.11 and 3.12, `current_frame` from 3.13 on.
+    pub(super) thread: u32,
+    /// `_PyCFrame.current_frame`; [`Python::DIRECT`] where the thread's state leads to the frame itself.
+    pub(super) within: u32,
+    /// `f_code` of the frame; `f_executable` from 3.13 on.
+    pub(super) code: u32,
+    /// `PyCodeObject.co_name`.
+    pub(super) name: u32,
+    /// `sizeof(PyASCIIObject)`: where the characters of a string begin.
+    pub(super) text: u32,
 }
 
 impl Layout {
@@ -73,10 +92,17 @@ impl Layout {
             _ => return None,
         };
         let native_id = if native_id == 0 { None } else { Some(native_id) };
-        Some(Self { interpreters_head, threads_head, thread_next, thread_id, native_id, context })
+        let [thread, within, code, name, text] = match minor {
+            9 | 10 => [24, Python::DIRECT, 32, 112, 48],
+            11 => [56, 8, 32, 120, 48],
+            12 => [56, 0, 0, 120, 40],
+            _ => [72, Python::DIRECT, 0, 120, 40],
+        };
+        let frame = Frame { thread, within, code, name, text };
+        Some(Self { interpreters_head, threads_head, thread_next, thread_id, native_id, context, frame })
     }
 
-    /// The same with what this very build says of itself: all but the place of the context.
+    /// The same with what this very build says of itself: all but the places of the context, and of a frame's members.
     fn corrected(self, version: Version, burnt_in: &[u8; BURNT_IN_BYTES]) -> Result<Self, Refusal> {
         let word = |index: usize| burnt_in.as_chunks::<8>().0.get(index).map_or(0, |bytes| u64::from_le_bytes(*bytes));
         if !burnt_in.starts_with(&COOKIE) || Version::of_hex(word(1)) != version {
@@ -94,6 +120,7 @@ impl Layout {
             thread_next: offset(thread + 2)?,
             thread_id: offset(thread + 5)?,
             native_id: Some(offset(thread + 6)?),
+            frame: Frame { thread: offset(thread + 4)?, ..self.frame },
             ..self
         })
     }
@@ -177,7 +204,7 @@ mod tests {
     #[test]
     fn a_build_that_tells_its_offsets_is_believed() {
         let table = |version| Layout::table(version).expect("supported");
-        let told_by_14 = burnt_in(&[(1, 0x030e_0af0), (5, 1), (9, 2), (24, 3), (27, 4), (28, 5)]);
+        let told_by_14 = burnt_in(&[(1, 0x030e_0af0), (5, 1), (9, 2), (24, 3), (26, 6), (27, 4), (28, 5)]);
         let of_14 = table(version(14, 10));
         let corrected = Layout {
             interpreters_head: 1,
@@ -186,9 +213,10 @@ mod tests {
             thread_id: 4,
             native_id: Some(5),
             context: of_14.context,
+            frame: Frame { thread: 6, ..of_14.frame },
         };
         assert_eq!(of_14.corrected(version(14, 10), &told_by_14), Ok(corrected));
-        let told_by_13 = burnt_in(&[(1, 0x030d_00f0), (5, 1), (9, 2), (21, 3), (24, 4), (25, 5)]);
+        let told_by_13 = burnt_in(&[(1, 0x030d_00f0), (5, 1), (9, 2), (21, 3), (23, 6), (24, 4), (25, 5)]);
         assert_eq!(table(version(13, 0)).corrected(version(13, 0), &told_by_13), Ok(corrected));
     }
 

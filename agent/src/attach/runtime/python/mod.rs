@@ -2,57 +2,51 @@
 //!
 //! - `layout`: versions, and where each keeps what is read
 //! - `check`: whether a process is what it seems
+//! - `image`: what its files say, remembered; `queues`: where items are put and taken
 //!
 //! Exported in every build, stripped or not: `_PyRuntime`, `PyContext_CopyCurrent`, `PyContext_Type`, `Py_GetVersion` and,
 //! from 3.11 on, `Py_Version`. The function that frees contexts is in the slot `tp_dealloc` of the type.
 
 mod check;
+mod image;
 mod layout;
+mod queues;
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use agent_ebpf::wire::config::Python;
 
 use super::Refusal;
-use super::elf::{Capped, Elf};
 use super::maps::{Mapping, open};
+use super::site::Site;
 use check::Expected;
-use layout::Layout;
-
-/// `PyTypeObject.tp_dealloc` (Include/cpython/object.h): the same since 3.0.
-const TP_DEALLOC: u64 = 48;
+use image::Image;
+pub use image::Images;
 
 /// A Python process, and where the probes of its runtime go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Found {
     /// Process id.
     pub tgid: u32,
     /// The version, in words.
     pub version: String,
-    /// The file its runtime is in, as a path that leads to it now.
-    pub file: PathBuf,
-    /// Device and inode of the file.
-    pub inode: (u64, u64),
-    /// Where in the file `PyContext_CopyCurrent` begins.
-    pub copy: u64,
-    /// Where in the file contexts are freed.
-    pub free: u64,
-    /// What the kernel half is told.
-    pub python: Python,
+    /// Where probes go, in the order they are attached in.
+    pub sites: Vec<Site>,
+    /// What the kernel half is told; none if the runtime has not started yet: then it is looked at again.
+    pub python: Option<Python>,
 }
 
 /// Looks at a process.
 ///
 /// # Errors
 /// The reason why it is not adapted.
-pub fn find(tgid: u32) -> Result<Found, Refusal> {
+pub fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
     let is_python = |name: &str| name.starts_with("python") || name.starts_with("libpython");
-    let mappings = Mapping::of(tgid, is_python).map_err(|_| Refusal::Unreadable("its mappings"))?;
+    let all = Mapping::all(tgid).map_err(|_| Refusal::Unreadable("its mappings"))?;
     let mut refusal = Refusal::NoRuntime;
     // An interpreter may have its runtime in a library, and then exports nothing itself.
-    for mapping in mappings.iter().rev() {
-        match look(tgid, mapping) {
+    for mapping in Mapping::first(&all, is_python).iter().rev() {
+        match look(tgid, mapping, &all, images) {
             Err(why) => refusal = why,
             found => return found,
         }
@@ -60,19 +54,19 @@ pub fn find(tgid: u32) -> Result<Found, Refusal> {
     Err(refusal)
 }
 
-fn look(tgid: u32, mapping: &Mapping) -> Result<Found, Refusal> {
-    let path = mapping.file_of(tgid);
-    let file = open(&path).map_err(|_| Refusal::Unreadable("the file of its runtime"))?;
-    let about = file.metadata().map_err(|_| Refusal::Unreadable("the file of its runtime"))?;
-    let cache = Capped::new(file);
-    let elf = Elf::parse(&cache)?;
-    let (version, layout) = Layout::of(&elf)?;
-    let bias = elf.bias(mapping.start, mapping.offset).ok_or(Refusal::Unreadable("where its runtime is"))?;
-    let runtime = elf.exported("_PyRuntime")?.wrapping_add(bias);
-    let copy = elf.exported("PyContext_CopyCurrent")?;
-    let context_type = elf.exported("PyContext_Type")?;
-    let free = elf.pointer(context_type + TP_DEALLOC).ok_or(Refusal::Symbols("tp_dealloc"))?;
-    Expected { tgid, runtime, context_type: context_type.wrapping_add(bias), layout }.check()?;
+fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> Result<Found, Refusal> {
+    let file = open(&mapping.file_of(tgid)).map_err(|_| Refusal::Unreadable("the file of its runtime"))?;
+    let image = images.runtimes.of(file, Image::read)?;
+    let bias = image.bias(mapping.start, mapping.offset).ok_or(Refusal::Unreadable("where its runtime is"))?;
+    let layout = image.layout;
+    let runtime = image.runtime.wrapping_add(bias);
+    let expected = Expected { tgid, runtime, context_type: image.context_type.wrapping_add(bias), layout };
+    let started = match expected.check() {
+        Ok(()) => true,
+        // Its probes may stand before it starts what it does.
+        Err(Refusal::NotStarted) => false,
+        Err(why) => return Err(why),
+    };
     let python = Python {
         runtime,
         interpreters_head: layout.interpreters_head,
@@ -80,23 +74,15 @@ fn look(tgid: u32, mapping: &Mapping) -> Result<Found, Refusal> {
         thread_next: layout.thread_next,
         thread_id: layout.thread_id,
         thread_context: layout.context,
-        pad: 0,
+        thread_frame: layout.frame.thread,
+        frame_within: layout.frame.within,
+        frame_code: layout.frame.code,
+        code_name: layout.frame.name,
+        name_text: layout.frame.text,
+        none: image.none.wrapping_add(bias),
     };
-    let in_file = |address| elf.file_offset(address).ok_or(Refusal::Symbols("code within the file"));
-    Ok(Found {
-        tgid,
-        version: version.to_string(),
-        file: path,
-        inode: (about.dev(), about.ino()),
-        copy: in_file(copy)?,
-        free: in_file(behind_marker(&elf, free))?,
-        python,
-    })
-}
-
-/// The first instruction that does something. The mark of a jump's target would have to be stepped over by itself, at
-/// about ten times the cost of the probe; what commonly follows, a push, is emulated.
-fn behind_marker(elf: &Elf<'_>, address: u64) -> u64 {
-    const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
-    if elf.bytes(address) == Some(ENDBR64) { address + ENDBR64.len() as u64 } else { address }
+    let extension = queues::extension(tgid, image.version, Path::new(&mapping.path), all);
+    let extension = extension.and_then(|file| images.extensions.of(file, queues::in_extension).ok());
+    let sites = image.sites.iter().chain(extension.iter().flat_map(|sites| sites.iter())).cloned().collect();
+    Ok(Found { tgid, version: image.version.to_string(), sites, python: started.then_some(python) })
 }

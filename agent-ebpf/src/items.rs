@@ -1,0 +1,270 @@
+//! Items: what one unit puts into a queue, and another takes. An item carries what its putter worked for, by value.
+//!
+//! A unit keeps what it took last, of two queues: the one that it took from first, where it waits for its work, and another.
+//! Which of them it works for is not decided here.
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "keys and values are handed to the maps where they stand: a copy would be on the stack"
+)]
+
+use agent_ebpf::wire::config::{Item, TakesState};
+use agent_ebpf::wire::loss;
+use agent_ebpf::wire::record::{Claim, Returned, THREAD_UNIT, Taken, Took, kind};
+use aya_ebpf::bindings::BPF_ANY;
+
+use crate::emit;
+use crate::kernel::python;
+use crate::kernel::task::Task;
+use crate::maps::{ITEMS, TAKES, Thread, Value};
+use crate::units::{self, NO_CLAIM};
+
+/// [`agent_ebpf::wire::config::UnitKey::pad`] of an item: its address may be a unit's as well.
+const ITEM: u32 = 1;
+
+/// Something is put into a queue.
+#[inline(never)]
+pub fn put(queue: u64, item: u64) -> Option<()> {
+    let task = Task::current();
+    let none = python::none(task.tgid())?;
+    if item == 0 || item == none {
+        return None;
+    }
+    let mut thread = task.thread()?;
+    put_by(task, &mut thread, queue);
+    thread.item.queue = queue;
+    thread.item.put = emit::now();
+    thread.item.count = 1;
+    key(task, &mut thread, item);
+    if let Some(known) = ITEMS.get_ptr_mut(&thread.key).and_then(Value::<Item>::new) {
+        again(known, &thread.item);
+        return None;
+    }
+    if ITEMS.insert(&thread.key, &thread.item, u64::from(BPF_ANY)).is_err() {
+        units::full(task, loss::ITEMS_FULL);
+    }
+    Some(())
+}
+
+/// Something is taken: from `queue`, or from the one it was put into, if that is 0.
+#[inline(never)]
+pub fn take(queue: u64, item: u64) -> Option<()> {
+    let task = Task::current();
+    python::none(task.tgid())?;
+    if item == 0 {
+        return None;
+    }
+    let mut thread = task.thread()?;
+    taken(task, &mut thread, queue, item);
+    let takes = takes(task, &mut thread)?;
+    note(takes, &thread.item);
+    Some(())
+}
+
+/// Tells what the unit took whose key stands in the thread's storage.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn tell_of_unit(cookie: u64, unit: u64, seq: u64) -> u64 {
+    let task = Task::current();
+    let Some(mut thread) = task.known_thread() else { return 0 };
+    let Some(mut state) = of_unit(&thread) else { return 0 };
+    tell(task, &mut thread.record, &mut state, cookie, unit, seq)
+}
+
+/// Tells what the thread took where it ran no unit.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn tell_of_thread(cookie: u64, unit: u64, seq: u64) -> u64 {
+    let task = Task::current();
+    let Some(mut thread) = task.known_thread() else { return 0 };
+    let thread = &mut *thread;
+    tell(task, &mut thread.record, &mut thread.takes, cookie, unit, seq)
+}
+
+#[inline(always)]
+fn tell(task: Task, took: &mut Took, state: &mut TakesState, cookie: u64, unit: u64, seq: u64) -> u64 {
+    state.idle = 0;
+    took.header = emit::header::<Took>(kind::TOOK);
+    took.tgid = task.tgid();
+    took.seq = seq as u32;
+    took.start = task.process_start();
+    took.unit = unit;
+    took.takes = state.takes;
+    u64::from(emit::record::<Took>(cookie, took))
+}
+
+/// Passes on what was taken, which is an act: who put it and what that one worked for, unless others are mixed with it.
+#[inline(always)]
+pub fn pass_on(state: &mut TakesState, item: &mut Item) {
+    state.idle = 0;
+    let head = &state.takes.head;
+    if head.others == 0 {
+        item.claim = head.claim;
+        item.putter = head.putter;
+    }
+}
+
+/// Writes what the current unit works for to the item in the thread's storage, and tells if it takes from this queue too.
+#[inline(always)]
+fn put_by(task: Task, thread: &mut Thread, queue: u64) {
+    let current = units::current(task, thread);
+    let lends = match &current {
+        Some(state) if state.takes != 0 => of_unit(thread).is_some_and(|state| takes_from(&state, queue)),
+        Some(_) => false,
+        None => thread.took != 0 && takes_from(&thread.takes, queue),
+    };
+    if lends {
+        returned(task, thread, queue);
+    }
+    units::carry(thread, current);
+}
+
+/// What the unit took whose key stands in the thread's storage.
+#[inline(always)]
+pub fn of_unit(thread: &Thread) -> Option<Value<TakesState>> {
+    TAKES.get_ptr_mut(&thread.key).and_then(Value::new)
+}
+
+#[inline(always)]
+const fn takes_from(state: &TakesState, queue: u64) -> bool {
+    state.takes.head.queue == queue || state.takes.other.queue == queue
+}
+
+/// The same thing is put into a queue a second time before it was taken: for whom it is taken next is known only if both
+/// are the same.
+#[inline(always)]
+fn again(mut known: Value<Item>, item: &Item) {
+    known.count += 1;
+    let same = known.queue == item.queue && known.putter == item.putter && same(&known.claim, &item.claim);
+    if !same {
+        known.putter = 0;
+        known.claim = NO_CLAIM;
+    }
+}
+
+#[inline(always)]
+fn same(one: &Claim, other: &Claim) -> bool {
+    one.inherited.cookie == other.inherited.cookie
+        && one.inherited.offset == other.inherited.offset
+        && one.answers == other.answers
+        && one.since == other.since
+        && one.via == other.via
+}
+
+/// Moves an item from its queue to the thread's storage; one that is not known carries nothing.
+#[inline(always)]
+fn taken(task: Task, thread: &mut Thread, queue: u64, item: u64) {
+    key(task, thread, item);
+    thread.item.queue = queue;
+    thread.item.put = 0;
+    thread.item.putter = 0;
+    thread.item.claim = NO_CLAIM;
+    let Some(mut known) = ITEMS.get_ptr_mut(&thread.key).and_then(Value::<Item>::new) else { return };
+    if queue != 0 && known.queue != queue {
+        return;
+    }
+    thread.item = *known;
+    if known.count > 1 {
+        known.count -= 1;
+        return;
+    }
+    // Nobody else deletes what is not old.
+    let _ = ITEMS.remove(&thread.key);
+}
+
+/// Where the current unit keeps what it takes; none if it has a request of its own.
+#[inline(always)]
+fn takes(task: Task, thread: &mut Thread) -> Option<Value<TakesState>> {
+    let Some(mut state) = units::current(task, thread) else {
+        if thread.own.cookie != 0 {
+            return None;
+        }
+        units::number(thread);
+        thread.took = 1;
+        return Value::new(&raw mut thread.takes);
+    };
+    let unit = &state.unit;
+    if unit.own.cookie != 0 || (unit.claim.answers != 0 && unit.claim.since == 0) {
+        return None;
+    }
+    if state.takes == 0 {
+        state.takes = 1;
+        if TAKES.insert(&thread.key, &EMPTY, u64::from(BPF_ANY)).is_err() {
+            units::full(task, loss::ITEMS_FULL);
+            return None;
+        }
+    }
+    of_unit(thread)
+}
+
+static EMPTY: TakesState = zerocopy::transmute!([0_u64; size_of::<TakesState>() / 8]);
+
+/// Notes what was taken last.
+#[inline(always)]
+fn note(mut state: Value<TakesState>, item: &Item) {
+    let idle = state.idle;
+    state.idle = 1;
+    let takes = &mut state.takes;
+    if item.queue == 0 {
+        // Taken from nobody knows where: what was taken before is over.
+        takes.head.put = 0;
+        takes.head.putter = 0;
+        takes.head.claim = NO_CLAIM;
+        return;
+    }
+    if takes.head.queue == 0 {
+        takes.head.queue = item.queue;
+    }
+    if takes.head.queue == item.queue {
+        update(&mut takes.head, item, idle);
+        return;
+    }
+    if takes.other.queue != item.queue {
+        takes.other.queue = item.queue;
+        takes.other.takes = 0;
+        takes.other.others = 0;
+    }
+    update(&mut takes.other, item, 0);
+}
+
+#[inline(always)]
+fn update(taken: &mut Taken, item: &Item, idle: u64) {
+    if idle == 0 {
+        taken.others = 0;
+    } else if is_for_somebody(taken) && (taken.putter != item.putter || !same(&taken.claim, &item.claim)) {
+        taken.others += 1;
+    }
+    taken.put = item.put;
+    taken.putter = item.putter;
+    taken.claim = item.claim;
+    taken.takes += 1;
+}
+
+/// False if what was taken was put by a thread that served nobody, as at a program's start.
+#[inline(always)]
+const fn is_for_somebody(taken: &Taken) -> bool {
+    let by_unit = taken.putter != 0 && taken.putter & THREAD_UNIT == 0;
+    by_unit || taken.claim.inherited.cookie != 0 || taken.claim.answers != 0
+}
+
+#[inline(always)]
+fn key(task: Task, thread: &mut Thread, address: u64) {
+    thread.key.tgid = task.tgid();
+    thread.key.pad = ITEM;
+    thread.key.start = task.process_start();
+    thread.key.address = address;
+}
+
+#[inline(never)]
+fn returned(task: Task, thread: &mut Thread, queue: u64) {
+    let room = (&raw mut thread.record).cast::<Returned>();
+    // SAFETY: the record is smaller than the room, as asserted below, and no stricter aligned.
+    let returned = unsafe { &mut *room };
+    returned.header = emit::header::<Returned>(kind::RETURNED);
+    returned.tgid = task.tgid();
+    returned.pad = 0;
+    returned.start = task.process_start();
+    returned.queue = queue;
+    emit::record::<Returned>(u64::from(task.tgid()), returned);
+}
+
+const _: () = assert!(size_of::<Returned>() <= size_of::<Took>() && align_of::<Returned>() <= align_of::<Took>());

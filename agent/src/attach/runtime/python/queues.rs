@@ -1,0 +1,97 @@
+//! Queues of CPython: where what is put into them, and taken, is seen.
+//!
+//! `SimpleQueue` (Modules/_queuemodule.c) is what executors wait at. `queue.Queue` and `asyncio.Queue` keep their items in a
+//! `deque` (Modules/_collectionsmodule.c), as the loops of asyncio and much else do: probes there are for the processes that
+//! serve. None of these functions is exported, but the tables of methods name them, also where symbols are stripped.
+
+use std::fs::File;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use agent_ebpf::wire::names::program;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+use super::super::Refusal;
+use super::super::elf::{Capped, Elf};
+use super::super::maps::Mapping;
+use super::super::site::{Reach, Site};
+use super::image::behind_marker;
+use super::layout::Version;
+
+/// Names that stand in the table of methods of a deque, and in no other type's.
+const DEQUE: [&str; 3] = ["append", "appendleft", "popleft"];
+/// Likewise of a `SimpleQueue`.
+const SIMPLE_QUEUE: [&str; 4] = ["get", "get_nowait", "put", "put_nowait"];
+/// Names of a directory of extensions that are looked at.
+const NAMES_MAX: usize = 1024;
+
+/// Sites in the file of the runtime itself.
+pub(super) fn in_runtime(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
+    let mut sites = simple_queue(elf, file);
+    if let Some([append, _, popleft]) = elf.methods(DEQUE) {
+        let hot = |program, at| {
+            let offset = elf.file_offset(behind_marker(elf, at))?;
+            Some(Site::new(program, file, offset, Reach::Serving))
+        };
+        sites.extend(hot(program::PYTHON_APPEND, append));
+        sites.extend(hot(program::PYTHON_POPLEFT, popleft));
+    }
+    sites
+}
+
+/// Sites in the extension.
+///
+/// # Errors
+/// It is no extension.
+pub(super) fn in_extension(file: &Arc<File>) -> Result<Vec<Site>, Refusal> {
+    let copy = file.try_clone().map_err(|_| Refusal::Unreadable("the file of its queues"))?;
+    let cache = Capped::new(copy);
+    Ok(simple_queue(&Elf::parse(&cache)?, file))
+}
+
+fn simple_queue(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
+    let Some([get, get_nowait, put, put_nowait]) = elf.methods(SIMPLE_QUEUE) else { return Vec::new() };
+    let site = |program, at| Some(Site::new(program, file, elf.file_offset(at)?, Reach::File));
+    // A return probe needs the very beginning.
+    let takes = [get, get_nowait].map(|at| site(program::PYTHON_GET, at));
+    let puts = [put, put_nowait].map(|at| site(program::PYTHON_PUT, behind_marker(elf, at)));
+    takes.into_iter().chain(puts).flatten().collect()
+}
+
+/// The file of the extension with the queues. It is loaded when a program first asks for it, and may not be yet, so it is
+/// looked for where extensions are: beside others of the process, or where those of the interpreter commonly are.
+pub(super) fn extension(tgid: u32, version: Version, runtime: &Path, mappings: &[Mapping]) -> Option<File> {
+    let beside = mappings.iter().filter_map(|mapping| Path::new(&mapping.path).parent());
+    let library = format!("python{}.{}/lib-dynload", version.major, version.minor);
+    let above = runtime.parent()?;
+    let common = [above.join(&library), above.parent()?.join("lib").join(&library)];
+    let beside = beside.filter(|directory| directory.ends_with("lib-dynload")).map(Path::to_owned);
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for directory in beside.chain(common) {
+        if !seen.contains(&directory) {
+            if let Some(file) = named_queue(tgid, &directory) {
+                return Some(file);
+            }
+            seen.push(directory);
+        }
+    }
+    None
+}
+
+fn named_queue(tgid: u32, directory: &Path) -> Option<File> {
+    let listed = within(tgid, directory, OFlags::DIRECTORY)?;
+    let entries = rustix::fs::Dir::read_from(&listed).ok()?.take(NAMES_MAX).flatten();
+    let mut names = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
+    let name = names.find(|name| name.starts_with("_queue.") && name.ends_with(".so"))?;
+    let file = within(tgid, &directory.join(name), OFlags::NONBLOCK)?;
+    file.metadata().is_ok_and(|about| about.is_file()).then_some(file)
+}
+
+/// Opens a path as the process sees it: whatever it leads to is below the process's own root.
+fn within(tgid: u32, path: &Path, flags: OFlags) -> Option<File> {
+    let root = File::open(format!("/proc/{tgid}/root")).ok()?;
+    let inside: PathBuf = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
+    let opened = openat2(&root, inside, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
+    Some(opened.ok()?.into())
+}
