@@ -200,6 +200,8 @@ pub struct Thread {
     pub look_again: u64,
     /// 1 if its process has an adapter.
     pub adapted: u64,
+    /// 1 if it was seen to run another greenlet than its first.
+    pub greenlets: u64,
     /// Its number as a unit: what it does where no unit of its runtime runs; 0 until there is one.
     pub unit_id: u64,
     /// 1 if it took something from a queue where no unit of its runtime ran.

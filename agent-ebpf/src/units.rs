@@ -157,7 +157,7 @@ pub fn freed(task: Task, address: u64) -> Option<()> {
 /// thread's storage then.
 #[inline(never)]
 pub fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
-    let address = python::context(task, thread);
+    let address = what_runs(task, thread);
     if address == 0 {
         return None;
     }
@@ -170,6 +170,27 @@ pub fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
     thread.unit.first = 1;
     insert(task, thread)?;
     UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
+}
+
+/// Address of what runs on the current thread. A greenlet and a context both may: the one that was created in the other is
+/// the unit, so the later one. gevent's greenlets may share one context, and tasks a greenlet.
+#[inline(always)]
+fn what_runs(task: Task, thread: &mut Thread) -> u64 {
+    let context = python::context(task, thread);
+    let greenlet = python::greenlet(task, thread, context != 0);
+    if greenlet == 0 {
+        return context;
+    }
+    if context == 0 || created_at(task, thread, context) <= created_at(task, thread, greenlet) {
+        return greenlet;
+    }
+    context
+}
+
+/// When a unit was created: its number, which grows; 0 if that was not seen.
+#[inline(always)]
+fn created_at(task: Task, thread: &mut Thread, address: u64) -> u64 {
+    state(task, thread, address).map_or(0, |state| if state.first == 0 { state.unit.id } else { 0 })
 }
 
 /// The thread's own number as a unit.

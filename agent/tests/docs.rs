@@ -34,8 +34,12 @@ fn reasons_of_dropped_spans_are_listed() {
 
 #[test]
 fn programs_and_maps_are_listed() {
-    use names::program::{EXEC, EXIT, FORK, PYTHON_COPY, PYTHON_FREE, SOCK_RECV, SOCK_SEND, SOCK_STATE};
-    for program in [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT, PYTHON_COPY, PYTHON_FREE] {
+    use names::program::{
+        EXEC, EXIT, FORK, GREENLET_FREE, GREENLET_MAKE, PYTHON_COPY, PYTHON_FREE, SOCK_RECV, SOCK_SEND, SOCK_STATE,
+    };
+    for program in
+        [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT, GREENLET_FREE, GREENLET_MAKE, PYTHON_COPY, PYTHON_FREE]
+    {
         assert!(is_listed(KERNELS, program), "{program}");
     }
     use names::{

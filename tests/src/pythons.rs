@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use crate::patterns;
+
 /// The file behind an interpreter, which may be reached by many names.
 const ASK: &str = "import os, sys; print(os.path.realpath(sys.executable))";
 
@@ -23,6 +25,18 @@ pub fn installed(minor: u8) -> Vec<PathBuf> {
         .collect::<BTreeMap<_, _>>()
         .into_values()
         .collect()
+}
+
+/// Every interpreter of the scored patterns' virtual environments that has a package.
+#[must_use]
+pub fn with(package: &str) -> Vec<PathBuf> {
+    let environments = fs::read_dir(patterns::directory()).into_iter().flatten().flatten();
+    let all = environments.map(|environment| environment.path().join("bin/python"));
+    let has = |interpreter: &PathBuf| {
+        let import = Command::new(interpreter).args(["-c", &format!("import {package}")]).output();
+        import.is_ok_and(|output| output.status.success())
+    };
+    all.filter(has).collect()
 }
 
 /// What it says; nothing if it stands for an interpreter that is not there.

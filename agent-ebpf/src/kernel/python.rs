@@ -7,6 +7,7 @@ use agent_ebpf::rules::name;
 use agent_ebpf::wire::config::Python;
 
 use crate::emit;
+use crate::kernel::greenlet;
 use crate::kernel::task::Task;
 use crate::kernel::user::read;
 use crate::maps::{PYTHONS, Thread, Value};
@@ -62,6 +63,12 @@ fn has_state(task: Task, thread: &mut Thread, python: &Python) -> bool {
         }
     }
     true
+}
+
+/// Address of the greenlet that runs on the current thread ([`greenlet::current`]).
+#[inline(always)]
+pub fn greenlet(task: Task, thread: &mut Thread, has_context: bool) -> u64 {
+    python(task.tgid()).map_or(0, |python| greenlet::current(task, thread, &python, has_context))
 }
 
 /// The `PyThreadState` with this thread pointer; 0 if none is found.

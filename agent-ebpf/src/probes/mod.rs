@@ -3,5 +3,6 @@
 pub mod payload;
 pub mod process;
 mod proof;
+pub mod runtime_greenlet;
 pub mod runtime_python;
 pub mod state;

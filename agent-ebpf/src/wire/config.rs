@@ -198,6 +198,12 @@ pub struct Python {
     pub name_text: u32,
     /// Address of `None`.
     pub none: u64,
+    /// Where a thread's table of variables tells of those of greenlet; 0 if there is no greenlet.
+    pub greenlet_slot: u32,
+    /// Which of these leads to the thread's greenlets.
+    pub greenlet_variable: u32,
+    /// Address of `PyGreenlet_Type`.
+    pub greenlet_class: u64,
 }
 
 impl Python {
@@ -260,7 +266,7 @@ pub struct TakesState {
 }
 
 const _: () = {
-    assert!(size_of::<Python>() == 56);
+    assert!(size_of::<Python>() == 72);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 80);
     assert!(size_of::<Item>() == 72);

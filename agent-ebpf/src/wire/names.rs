@@ -18,6 +18,10 @@ pub mod program {
     pub const PYTHON_COPY: &str = "py_copy_out";
     /// Probe behind the beginning of `PyContext_Type.tp_dealloc`.
     pub const PYTHON_FREE: &str = "py_free_in";
+    /// Probe on the constructor of `greenlet::UserGreenlet`.
+    pub const GREENLET_MAKE: &str = "gr_make_in";
+    /// Probe behind the beginning of `PyGreenlet_Type.tp_dealloc`.
+    pub const GREENLET_FREE: &str = "gr_free_in";
     /// Probe on `_queue.SimpleQueue.put`.
     pub const PYTHON_PUT: &str = "py_put_in";
     /// Return probe on `_queue.SimpleQueue.get`.

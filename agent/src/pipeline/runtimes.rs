@@ -1,6 +1,6 @@
 //! Processes whose runtime has an adapter: found when they begin, or when they are first told of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tracemend_core::decode::{Event, Opened};
@@ -25,6 +25,8 @@ pub(super) struct Runtimes {
     looked_at: HashMap<Tgid, bool>,
     /// What was found in the processes that are adapted.
     adapted: HashMap<u32, Found>,
+    /// Processes that were not: each is counted once, however often it is looked at.
+    refused: HashSet<u32>,
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
     counts: Counts,
@@ -39,6 +41,12 @@ pub(super) struct Counts {
     pub(super) refused: BTreeMap<&'static str, u64>,
 }
 
+impl Counts {
+    fn refuse(&mut self, kind: &'static str, first: bool) {
+        *self.refused.entry(kind).or_default() += u64::from(first);
+    }
+}
+
 impl Runtimes {
     /// Begins with the processes that are there, so that nothing of theirs is missed from here on; those that cannot be looked
     /// at in time follow later.
@@ -51,6 +59,7 @@ impl Runtimes {
             everything,
             looked_at: HashMap::new(),
             adapted: HashMap::new(),
+            refused: HashSet::new(),
             ended: BTreeSet::new(),
             counts: Counts::default(),
         };
@@ -125,10 +134,11 @@ impl Runtimes {
         match outcome {
             Ok(found) if found.python.is_none() => {}
             Ok(found) => {
-                tracing::debug!(pid = tgid, version = found.version, serves, "Python adapted");
+                let greenlets = found.greenlets.as_ref().err();
+                tracing::debug!(pid = tgid, version = found.version, serves, ?greenlets, "Python adapted");
                 self.counts.active += u64::from(self.adapted.insert(tgid, found).is_none());
             }
-            Err(kind) => *self.counts.refused.entry(kind).or_default() += 1,
+            Err(kind) => self.counts.refuse(kind, self.refused.insert(tgid)),
         }
     }
 
@@ -146,7 +156,11 @@ impl Runtimes {
         match self.adapted.get(&tgid.0) {
             Some(found) if serves => {
                 if let Err(kind) = attach_to(found, true, session) {
-                    *self.counts.refused.entry(kind).or_default() += 1;
+                    self.counts.refuse(kind, self.refused.insert(tgid.0));
+                }
+                // What it serves with has been loaded by now.
+                if found.greenlets.is_err() {
+                    self.look_at(tgid, false, true);
                 }
             }
             Some(_) => {}
@@ -164,6 +178,7 @@ impl Runtimes {
     fn forget(&mut self, tgid: Tgid) {
         self.looked_at.remove(&tgid);
         self.adapted.remove(&tgid.0);
+        self.refused.remove(&tgid.0);
     }
 }
 

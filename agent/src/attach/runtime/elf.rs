@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use object::read::elf::ElfFile64;
+use object::elf::{PT_TLS, R_X86_64_DTPMOD64};
+use object::read::elf::{ElfFile64, ProgramHeader as _};
 use object::read::{ReadCache, ReadCacheOps};
-use object::{LittleEndian, Object as _, ObjectSegment as _, ObjectSymbol as _, RelocationTarget};
+use object::{LittleEndian, Object as _, ObjectSegment as _, ObjectSymbol as _, RelocationFlags, RelocationTarget};
 
 use super::Refusal;
 
@@ -82,6 +83,36 @@ impl<'a> Elf<'a> {
         };
         let symbol = self.file.dynamic_symbols().find(is_it);
         symbol.map(|symbol| symbol.address()).ok_or(Refusal::Symbols(name))
+    }
+
+    /// The address of the first exported function whose name begins so.
+    pub(super) fn exported_as(&self, beginning: &str) -> Option<u64> {
+        let is_it = |symbol: &object::read::elf::ElfSymbol64<'_, '_, _, _>| {
+            let named = |name: &[u8]| name.starts_with(beginning.as_bytes());
+            symbol.is_definition() && symbol.name_bytes().is_ok_and(named)
+        };
+        self.file.dynamic_symbols().find(is_it).map(|symbol| symbol.address())
+    }
+
+    /// Where the loader writes the number of the module for variables of a thread's own (System V ABI for x86-64, 4.4.1).
+    pub(super) fn module_id(&self) -> Option<u64> {
+        const DTPMOD64: RelocationFlags = RelocationFlags::Elf { r_type: R_X86_64_DTPMOD64 };
+        let mut all = self.file.dynamic_relocations().into_iter().flatten();
+        all.find(|(_, relocation)| relocation.flags() == DTPMOD64).map(|(address, _)| address)
+    }
+
+    /// Bytes of variables of a thread's own.
+    pub(super) fn thread_local_bytes(&self) -> u64 {
+        let mut segments = self.file.elf_program_headers().iter();
+        let own = segments.find(|segment| segment.p_type(LittleEndian) == PT_TLS);
+        own.map_or(0, |segment| segment.p_memsz(LittleEndian))
+    }
+
+    /// The first instruction of a function that does something. The mark of a jump's target would have to be stepped over by
+    /// itself, at about ten times the cost of the probe; what commonly follows, a push, is emulated.
+    pub(super) fn behind_marker(&self, address: u64) -> u64 {
+        const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+        if self.bytes(address) == Some(ENDBR64) { address + ENDBR64.len() as u64 } else { address }
     }
 
     /// Bytes at an address, as the file has them.

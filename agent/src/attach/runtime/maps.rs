@@ -35,12 +35,16 @@ impl Mapping {
     pub(super) fn first(all: &[Self], wanted: impl Fn(&str) -> bool) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for mapping in all {
-            let name = mapping.path.rsplit('/').next().unwrap_or_default();
-            if wanted(name) && found.iter().all(|known| known.path != mapping.path) {
+            if wanted(mapping.name()) && found.iter().all(|known| known.path != mapping.path) {
                 found.push(mapping.clone());
             }
         }
         found
+    }
+
+    /// The file's base name.
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
     }
 
     /// A path that leads to the mapped file itself, whatever has its name now.

@@ -20,9 +20,11 @@ use super::site::Reach;
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
 const PROBES_MAX: usize = 96;
 /// Programs, in the order they are loaded in.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 8] = [
     program::PYTHON_FREE,
     program::PYTHON_COPY,
+    program::GREENLET_FREE,
+    program::GREENLET_MAKE,
     program::PYTHON_PUT,
     program::PYTHON_GET,
     program::PYTHON_APPEND,

@@ -32,11 +32,11 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Looks at the process.
+    /// Looks at the process: the pointers of its threads.
     ///
     /// # Errors
     /// It is not what was expected, or is not yet.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    pub(super) fn check(&self) -> Result<Vec<u64>, Refusal> {
         let memory = File::open(format!("/proc/{}/mem", self.tgid)).map_err(|_| Refusal::Unreadable("its memory"))?;
         let mut outcome = self.look(&memory);
         for _ in 1..LOOKS {
@@ -48,7 +48,7 @@ impl Expected {
         outcome
     }
 
-    fn look(&self, memory: &File) -> Result<(), Refusal> {
+    fn look(&self, memory: &File) -> Result<Vec<u64>, Refusal> {
         let head = word(memory, self.runtime.wrapping_add(self.layout.interpreters_head.into()));
         let interpreter = head.map_err(|_| Refusal::Unreadable("its memory"))?;
         if interpreter == 0 {
@@ -60,10 +60,8 @@ impl Expected {
             return Err(Refusal::NotStarted);
         }
         let tasks = tasks(self.tgid).ok_or(Refusal::Unreadable("its threads"))?;
-        for _ in 0..THREADS_MAX {
-            if state == 0 {
-                return Ok(());
-            }
+        let mut pointers = Vec::new();
+        while state != 0 && pointers.len() < THREADS_MAX {
             let member = |offset: u32| word(memory, state.wrapping_add(offset.into())).map_err(broken);
             let pointer = member(self.layout.thread_id)?;
             let known = match self.layout.native_id {
@@ -81,9 +79,10 @@ impl Expected {
             if context != 0 && word(memory, context.wrapping_add(OB_TYPE)).ok() != Some(self.context_type) {
                 return Err(Refusal::Check("it runs a thread in what is not a context"));
             }
+            pointers.push(pointer);
             state = member(self.layout.thread_next)?;
         }
-        Ok(())
+        Ok(pointers)
     }
 }
 
@@ -135,7 +134,7 @@ mod tests {
     const TYPE: u64 = 0x7e57;
 
     /// One that is as it should be, but for what is done to it.
-    fn checked(layout: Layout, but: impl FnOnce(&mut Forged)) -> Result<(), Refusal> {
+    fn checked(layout: Layout, but: impl FnOnce(&mut Forged)) -> Result<Vec<u64>, Refusal> {
         let native: u64 = std::process::id().into();
         let mut forged =
             Box::new(Forged { interpreter: 0, threads: 0, first: [0; 4], second: [0; 4], context: [0, TYPE] });
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn a_runtime_is_what_its_layout_says() {
         let checked = |but: fn(&mut Forged)| checked(LAYOUT, but);
-        assert_eq!(checked(|_| {}), Ok(()));
+        assert_eq!(checked(|_| {}), Ok(vec![0, 0]));
         assert_eq!(checked(|forged| forged.interpreter = 0), Err(Refusal::NotStarted));
         assert_eq!(checked(|forged| forged.threads = 0), Err(Refusal::NotStarted));
         let nowhere = Err(Refusal::Check("a list of threads leads nowhere"));
@@ -172,7 +171,7 @@ mod tests {
             let layout = Layout { native_id: None, ..LAYOUT };
             checked(layout, |forged| (forged.first[1], forged.second[1]) = (pointer, pointer))
         };
-        assert_eq!(checked(pointer), Ok(()));
+        assert_eq!(checked(pointer), Ok(vec![pointer, pointer]));
         let itself = Box::new(0_u64);
         for other in [0, 8, pointer + 8, &raw const *itself as u64] {
             assert!(matches!(checked(other), Err(Refusal::Check(_))), "{other:#x}");

@@ -11,7 +11,7 @@ use super::super::Refusal;
 use super::super::elf::{Capped, Elf, Segment};
 use super::super::site::{Reach, Site};
 use super::layout::{Layout, Version};
-use super::queues;
+use super::{greenlet, queues};
 
 /// `PyTypeObject.tp_dealloc` (Include/cpython/object.h): the same since 3.0.
 const TP_DEALLOC: u64 = 48;
@@ -52,7 +52,7 @@ impl Image {
         let in_file = |address| elf.file_offset(address).ok_or(Refusal::Symbols("code within the file"));
         // What is freed must be known before what is made is.
         let mut sites = vec![
-            Site::new(program::PYTHON_FREE, file, in_file(behind_marker(&elf, free))?, Reach::File),
+            Site::new(program::PYTHON_FREE, file, in_file(elf.behind_marker(free))?, Reach::File),
             Site::new(program::PYTHON_COPY, file, in_file(copy)?, Reach::File),
         ];
         sites.extend(queues::in_runtime(&elf, file));
@@ -73,18 +73,13 @@ impl Image {
     }
 }
 
-/// The first instruction that does something. The mark of a jump's target would have to be stepped over by itself, at
-/// about ten times the cost of the probe; what commonly follows, a push, is emulated.
-pub(super) fn behind_marker(elf: &Elf<'_>, address: u64) -> u64 {
-    const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
-    if elf.bytes(address) == Some(ENDBR64) { address + ENDBR64.len() as u64 } else { address }
-}
-
 /// What is remembered of files.
 #[derive(Debug, Default)]
 pub struct Images {
     /// Of runtimes.
     pub(super) runtimes: Remembered<Image>,
+    /// Of greenlet.
+    pub(super) greenlets: Remembered<greenlet::Image>,
     /// Of the extension with the queues.
     pub(super) extensions: Remembered<Vec<Site>>,
 }

@@ -2,12 +2,14 @@
 //!
 //! - `layout`: versions, and where each keeps what is read
 //! - `check`: whether a process is what it seems
+//! - `greenlet`: greenlets of a process that has them
 //! - `image`: what its files say, remembered; `queues`: where items are put and taken
 //!
 //! Exported in every build, stripped or not: `_PyRuntime`, `PyContext_CopyCurrent`, `PyContext_Type`, `Py_GetVersion` and,
 //! from 3.11 on, `Py_Version`. The function that frees contexts is in the slot `tp_dealloc` of the type.
 
 mod check;
+mod greenlet;
 mod image;
 mod layout;
 mod queues;
@@ -32,6 +34,8 @@ pub struct Found {
     pub version: String,
     /// Where probes go, in the order they are attached in.
     pub sites: Vec<Site>,
+    /// Whether its greenlets are known, or why not.
+    pub greenlets: Result<(), Refusal>,
     /// What the kernel half is told; none if the runtime has not started yet: then it is looked at again.
     pub python: Option<Python>,
 }
@@ -61,12 +65,14 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
     let layout = image.layout;
     let runtime = image.runtime.wrapping_add(bias);
     let expected = Expected { tgid, runtime, context_type: image.context_type.wrapping_add(bias), layout };
-    let started = match expected.check() {
-        Ok(()) => true,
+    let (started, threads) = match expected.check() {
+        Ok(threads) => (true, threads),
         // Its probes may stand before it starts what it does.
-        Err(Refusal::NotStarted) => false,
+        Err(Refusal::NotStarted) => (false, Vec::new()),
         Err(why) => return Err(why),
     };
+    let greenlets = greenlet::find(tgid, &threads, all, images);
+    let places = greenlets.as_ref().map_or_else(|_| greenlet::Places::default(), |greenlets| greenlets.places);
     let python = Python {
         runtime,
         interpreters_head: layout.interpreters_head,
@@ -80,9 +86,15 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
         code_name: layout.frame.name,
         name_text: layout.frame.text,
         none: image.none.wrapping_add(bias),
+        greenlet_slot: places.slot,
+        greenlet_variable: places.variable,
+        greenlet_class: places.class,
     };
     let extension = queues::extension(tgid, image.version, Path::new(&mapping.path), all);
     let extension = extension.and_then(|file| images.extensions.of(file, queues::in_extension).ok());
-    let sites = image.sites.iter().chain(extension.iter().flat_map(|sites| sites.iter())).cloned().collect();
-    Ok(Found { tgid, version: image.version.to_string(), sites, python: started.then_some(python) })
+    let extension = extension.iter().flat_map(|sites| sites.iter());
+    let of_greenlet = greenlets.iter().flat_map(|greenlets| &greenlets.image.sites);
+    let sites = image.sites.iter().chain(extension).chain(of_greenlet).cloned().collect();
+    let greenlets = greenlets.and_then(|greenlets| if greenlets.seen { Ok(()) } else { Err(Refusal::NotStarted) });
+    Ok(Found { tgid, version: image.version.to_string(), sites, greenlets, python: started.then_some(python) })
 }

@@ -15,7 +15,6 @@ use super::super::Refusal;
 use super::super::elf::{Capped, Elf};
 use super::super::maps::Mapping;
 use super::super::site::{Reach, Site};
-use super::image::behind_marker;
 use super::layout::Version;
 
 /// Names that stand in the table of methods of a deque, and in no other type's.
@@ -30,7 +29,7 @@ pub(super) fn in_runtime(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
     let mut sites = simple_queue(elf, file);
     if let Some([append, _, popleft]) = elf.methods(DEQUE) {
         let hot = |program, at| {
-            let offset = elf.file_offset(behind_marker(elf, at))?;
+            let offset = elf.file_offset(elf.behind_marker(at))?;
             Some(Site::new(program, file, offset, Reach::Serving))
         };
         sites.extend(hot(program::PYTHON_APPEND, append));
@@ -54,7 +53,7 @@ fn simple_queue(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
     let site = |program, at| Some(Site::new(program, file, elf.file_offset(at)?, Reach::File));
     // A return probe needs the very beginning.
     let takes = [get, get_nowait].map(|at| site(program::PYTHON_GET, at));
-    let puts = [put, put_nowait].map(|at| site(program::PYTHON_PUT, behind_marker(elf, at)));
+    let puts = [put, put_nowait].map(|at| site(program::PYTHON_PUT, elf.behind_marker(at)));
     takes.into_iter().chain(puts).flatten().collect()
 }
 
