@@ -102,20 +102,26 @@ pub fn gunicorn_calling(
 ) -> Result<Process> {
     let mut command = program(scene, Path::new(PYTHON));
     command.arg("/usr/bin/gunicorn").args(["--worker-class", "sync"]).env("BACKEND_PATH", path);
-    gunicorn_of(with(&mut command, forward), target, backend, workers)
+    gunicorn_of(with(&mut command, forward), "app:app", target, backend, workers)
 }
 
 /// A gunicorn that is told all but what it serves, and where.
 ///
 /// # Errors
 /// It does not start.
-pub fn gunicorn_of(command: &mut Command, target: &Target, backend: &Target, workers: usize) -> Result<Process> {
+pub fn gunicorn_of(
+    command: &mut Command,
+    application: &str,
+    target: &Target,
+    backend: &Target,
+    workers: usize,
+) -> Result<Process> {
     command
         .args(["--log-level", "warning", "--backlog", "1024"])
         .args(["--workers", &workers.to_string(), "--bind", &target.to_string()])
         .arg("--chdir")
         .arg(directory("python"))
-        .arg("app:app")
+        .arg(application)
         .env("BACKEND", backend.to_string());
     Process::serving("gunicorn", command, target)?.forked(workers + 1)
 }

@@ -29,6 +29,7 @@ const PLAIN: Pattern = Pattern {
 const PACKAGED: Pattern = Pattern { variants: environments, ..PLAIN };
 const THREADS: Pattern = Pattern { start: |with| script(with, "patterns.py"), ..PLAIN };
 const GEVENT: Pattern = Pattern { start: |with| script(with, "gevent_app.py"), ..PACKAGED };
+const FLASK: Pattern = Pattern { calls: 2, start: flask, ..PACKAGED };
 const FASTAPI: Pattern = Pattern { start: |with| script(with, "fastapi_app.py"), ..PACKAGED };
 const AIOHTTP: Pattern = Pattern { start: |with| script(with, "aiohttp_app.py"), ..PACKAGED };
 
@@ -66,6 +67,8 @@ pub(super) const PATTERNS: &[Pattern] = &[
         start: |with| gunicorn(with, &["--worker-class", "gevent"], 2),
         ..PACKAGED
     },
+    Pattern { id: "python/flask-gevent-threads", path: "/threads", ..FLASK },
+    Pattern { id: "python/flask-gevent-stream", path: "/stream", ..FLASK },
     Pattern { id: "python/celery-redis", variants: celeries, start: celery, ..PACKAGED },
 ];
 
@@ -190,7 +193,13 @@ fn gunicorn_sync(start: &Start<'_>) -> Result<Vec<Process>> {
 fn gunicorn(start: &Start<'_>, class: &[&str], workers: usize) -> Result<Vec<Process>> {
     let mut command = workload::program(start.scene, start.program);
     command.args(["-m", "gunicorn"]).args(class);
-    Ok(vec![workload::gunicorn_of(&mut command, start.front, start.backend, workers)?])
+    Ok(vec![workload::gunicorn_of(&mut command, "app:app", start.front, start.backend, workers)?])
+}
+
+fn flask(start: &Start<'_>) -> Result<Vec<Process>> {
+    let mut command = workload::program(start.scene, start.program);
+    command.args(["-m", "gunicorn", "--worker-class", "gevent"]);
+    Ok(vec![workload::gunicorn_of(&mut command, "flask_app:app", start.front, start.backend, 2)?])
 }
 
 /// Redis, a worker with a pool of processes, and a server that sends it work.
