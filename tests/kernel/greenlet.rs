@@ -155,3 +155,20 @@ fn the_later_of_a_greenlet_and_a_context_is_the_unit() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn greenlets_that_are_gone_leave_no_units() -> Result<()> {
+    adapted("greenlets_that_are_gone_leave_no_units", |stage, actor| {
+        let before = stage.session.units();
+        actor.does("a.send(b'ask')")?;
+        actor.does("reader = greenlet.greenlet(lambda: (take(b, 3), here.switch())); here = greenlet.getcurrent(); reader.switch()")?;
+        actor.does(
+            "import gc; made = [greenlet.greenlet(here.switch) for _ in range(500)]\nfor one in made: one.switch()",
+        )?;
+        assert!(stage.session.units() >= before + 500, "{before} and {}", stage.session.units());
+        // Those that have not ended are killed.
+        actor.does("del made, one; gc.collect()")?;
+        assert!(stage.session.units() < before + 10, "{before} and {}", stage.session.units());
+        Ok(())
+    })
+}
