@@ -80,10 +80,10 @@ fn of_span(span: Span, offset_ns: i64) -> OtlpSpan {
     OtlpSpan {
         trace_id: span.trace_id.0.to_vec(),
         span_id: span.span_id.0.to_vec(),
-        trace_state: span.tracestate,
+        trace_state: span.tracestate.into(),
         parent_span_id: span.parent.map_or_else(Vec::new, |SpanId(id)| id.to_vec()),
         flags,
-        name: span.name,
+        name: span.name.to_owned(),
         kind: kind.into(),
         start_time_unix_nano: span.start.0.saturating_add_signed(offset_ns),
         end_time_unix_nano: span.end.0.saturating_add_signed(offset_ns),
@@ -110,7 +110,7 @@ fn key_value(key: &str, value: any_value::Value) -> KeyValue {
 
 fn any(value: Value) -> any_value::Value {
     match value {
-        Value::String(text) => any_value::Value::StringValue(text.into_owned()),
+        Value::String(text) => any_value::Value::StringValue(text.into()),
         Value::Int(number) => any_value::Value::IntValue(number),
         Value::Bool(truth) => any_value::Value::BoolValue(truth),
         Value::Strings(texts) => {

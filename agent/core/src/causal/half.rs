@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::causal::identity::ExchangeId;
 use crate::decode::{Connect, Endpoint, Takes, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
@@ -104,7 +106,7 @@ impl Half {
         let Request { method, target, host, user_agent, context, .. } = &*self.request;
         let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
         let answered = self.response.iter().flat_map(|response| [&response.ids.request_id, &response.ids.x_trace_id]);
-        let text: usize = texts.into_iter().chain(answered).flatten().map(String::len).sum();
+        let text: usize = texts.into_iter().chain(answered).flatten().map(SmolStr::len).sum();
         INDEXED_BYTES
             + size_of::<Self>()
             + size_of::<Request>()
@@ -135,5 +137,5 @@ pub enum Carried {
     /// Trace and span named on the wire.
     Context(TraceId, SpanId),
     /// `x-request-id`.
-    Id(String),
+    Id(SmolStr),
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::decode::Actor;
 use crate::ids::{BootNanos, SockCookie};
 use crate::proto::trace_context::{AnswerIds, WireContext};
@@ -32,15 +34,15 @@ pub struct Request {
     /// Which end.
     pub role: Role,
     /// Request method as on the wire.
-    pub method: String,
+    pub method: SmolStr,
     /// Request target as on the wire, query included (dropped before a span exists).
-    pub target: String,
+    pub target: SmolStr,
     /// `1.0` or `1.1`.
     pub version: &'static str,
     /// `Host` header field.
-    pub host: Option<String>,
+    pub host: Option<SmolStr>,
     /// `User-Agent` header field.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<SmolStr>,
     /// Trace context and correlation ids on the request.
     pub context: WireContext,
     /// When its first byte moved.

@@ -1,10 +1,13 @@
 //! From a finished half and what was decided about it to its span, by OpenTelemetry's stable HTTP conventions.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::target::{Authority, Target};
+use smol_str::SmolStr;
+
+use super::target::Target;
 use super::{Attribute, Decision, Kind, Span, Status, Value, errno, names};
 use crate::decode::{Address, Endpoint, Process};
 use crate::limits::SPAN_VALUE_BYTES_MAX;
@@ -48,7 +51,7 @@ pub fn build(half: Half<'_>, decision: Decision) -> Span {
             Role::Client => Kind::Client,
             Role::Server => Kind::Server,
         },
-        name: method.unwrap_or("HTTP").to_owned(),
+        name: method.unwrap_or("HTTP"),
         start: decision.start,
         end: half.end.time.max(decision.start),
         status: if error.is_some() { Status::Error } else { Status::Unset },
@@ -62,10 +65,12 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
     let request = half.request;
     attributes.known(names::REQUEST_METHOD, method.unwrap_or("_OTHER"));
     if method.is_none() {
-        attributes.text(names::REQUEST_METHOD_ORIGINAL, &request.method);
+        attributes.shared(names::REQUEST_METHOD_ORIGINAL, &request.method);
     }
     let target = Target::parse(&request.method, &request.target, request.host.as_deref());
-    let (address, port) = server(half, target.authority);
+    let end = server_end(half);
+    let unnamed = if target.authority.is_none() { address_text(end) } else { None };
+    let address = target.authority.map(|authority| authority.host).or(unnamed.as_deref());
     match request.role {
         Role::Server => {
             attributes.known(names::URL_SCHEME, target.scheme);
@@ -74,17 +79,18 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
                 attributes.address(names::CLIENT_ADDRESS, client);
             }
             if let Some(agent) = &request.user_agent {
-                attributes.text(names::USER_AGENT, agent);
+                attributes.shared(names::USER_AGENT, agent);
             }
         }
         Role::Client => {
-            let host = address.as_deref().unwrap_or("unknown");
-            attributes.text(names::URL_FULL, &url(&target, host));
+            attributes.text(names::URL_FULL, &url(&target, address.unwrap_or("unknown")));
         }
     }
-    if let Some(address) = &address {
+    if let Some(address) = address {
         attributes.text(names::SERVER_ADDRESS, address);
-        if let Some(port) = port {
+        // A port that is not named is the connection's; a unix socket has none.
+        let named = target.authority.and_then(|authority| authority.port);
+        if let Some(port) = named.or(port_number(end)) {
             attributes.int(names::SERVER_PORT, port.into());
         }
     }
@@ -143,32 +149,33 @@ fn link(end: &End, decision: &Decision, attributes: &mut Attributes) {
     }
 }
 
-/// Host and port of the server: as the request names them, else of the server's end of the connection. A port that is
-/// not named is the connection's too; a unix socket has none.
-fn server<'a>(half: Half<'a>, named: Option<Authority<'a>>) -> (Option<Cow<'a, str>>, Option<u16>) {
-    let end = match half.request.role {
+/// The server's end of the connection: where the request does not name the server, this does.
+const fn server_end(half: Half<'_>) -> &Address {
+    match half.request.role {
         Role::Client => &half.endpoint.peer,
         Role::Server => &half.endpoint.local,
-    };
-    match named {
-        Some(Authority { host, port }) => (Some(Cow::Borrowed(host)), port.or(port_number(end))),
-        None => (address_text(end), port_number(end)),
     }
 }
 
 /// The whole URL of a call. Only a port that the request names is in it, as the caller wrote it.
 fn url(target: &Target<'_>, host: &str) -> String {
-    let mut url = if target.path.is_empty() { "//".to_owned() } else { format!("{}://", target.scheme) };
+    let mut url = String::with_capacity("https://[]:65535".len() + host.len() + target.path.len());
+    if !target.path.is_empty() {
+        url.push_str(target.scheme);
+        url.push(':');
+    }
+    url.push_str("//");
     if host.contains('/') {
         // A unix socket's path, as the part of a URL that it stands for can hold it (RFC 3986, section 3.2.2).
         url.push_str(&host.replace('%', "%25").replace('/', "%2F"));
     } else if host.contains(':') {
-        url.push_str(&format!("[{host}]"));
+        url.extend(["[", host, "]"]);
     } else {
         url.push_str(host);
     }
     if let Some(port) = target.authority.and_then(|authority| authority.port) {
-        url.push_str(&format!(":{port}"));
+        // Writing to a string does not fail.
+        let _ = write!(url, ":{port}");
     }
     if target.path != "*" {
         url.push_str(&target.path);
@@ -206,29 +213,33 @@ fn error_type(half: Half<'_>) -> Option<ErrorType> {
     }
 }
 
-fn address_text(address: &Address) -> Option<Cow<'_, str>> {
+/// An address as it is shown: numbers need no cleaning, paths do.
+fn address_text(address: &Address) -> Option<SmolStr> {
     match address {
         Address::Unknown => None,
-        Address::Inet(ip, _) => Some(Cow::Owned(match ip.to_canonical() {
+        Address::Inet(ip, _) => Some(match ip.to_canonical() {
             IpAddr::V4(ip) => dotted(ip),
-            IpAddr::V6(ip) => ip.to_string(),
-        })),
-        Address::Unix(path) => Some(Cow::Borrowed(path)),
+            IpAddr::V6(ip) => ip.to_string().into(),
+        }),
+        Address::Unix(path) => Some(clean(path).into()),
     }
 }
 
 /// What `to_string` gives, in a tenth of its time: each span has three of them.
-fn dotted(ip: Ipv4Addr) -> String {
-    let mut text = String::with_capacity("255.255.255.255".len());
-    for (place, number) in ip.octets().into_iter().enumerate() {
-        if place > 0 {
-            text.push('.');
-        }
+fn dotted(ip: Ipv4Addr) -> SmolStr {
+    let mut text = [b'.'; "255.255.255.255".len()];
+    let mut end = 0;
+    for number in ip.octets() {
         let digits = [number / 100, number / 10 % 10, number % 10];
         let first = digits[..2].iter().position(|digit| *digit > 0).unwrap_or(2);
-        text.extend(digits[first..].iter().map(|digit| char::from(b'0' + digit)));
+        for digit in &digits[first..] {
+            text[end] = b'0' + digit;
+            end += 1;
+        }
+        // Behind it is a dot already.
+        end += 1;
     }
-    text
+    std::str::from_utf8(&text[..end - 1]).unwrap_or_default().into()
 }
 
 const fn port_number(address: &Address) -> Option<u16> {
@@ -248,22 +259,28 @@ impl Attributes {
         self.0.push((name, Value::String(clean(value).into())));
     }
 
-    /// What [`address_text`] gives: numbers need no cleaning, paths do.
-    fn address(&mut self, name: &'static str, value: Cow<'_, str>) {
-        match value {
-            Cow::Borrowed(path) => self.text(name, path),
-            Cow::Owned(numbers) => self.0.push((name, Value::String(numbers.into()))),
-        }
+    /// [`Self::text`] that may be shared with where it comes from.
+    fn shared(&mut self, name: &'static str, value: &SmolStr) {
+        let value = match clean(value) {
+            Cow::Borrowed(whole) if whole.len() == value.len() => value.clone(),
+            other => other.into(),
+        };
+        self.0.push((name, Value::String(value)));
+    }
+
+    /// What [`address_text`] gives.
+    fn address(&mut self, name: &'static str, value: SmolStr) {
+        self.0.push((name, Value::String(value)));
     }
 
     /// A value of a closed list.
     fn known(&mut self, name: &'static str, value: &'static str) {
-        self.0.push((name, Value::String(value.into())));
+        self.0.push((name, Value::String(SmolStr::new_static(value))));
     }
 
     /// A header field's value: a list by the conventions, since a field may come more than once.
     fn field(&mut self, name: &'static str, value: Option<&str>) {
-        self.0.extend(value.map(|value| (name, Value::Strings(vec![clean(value)]))));
+        self.0.extend(value.map(|value| (name, Value::Strings(vec![clean(value).into_owned()]))));
     }
 
     fn int(&mut self, name: &'static str, value: u64) {
@@ -272,11 +289,11 @@ impl Attributes {
 }
 
 /// Bytes of the wire end up in terminals and log lines, so control characters are replaced, and the length is bounded.
-fn clean(value: &str) -> String {
+fn clean(value: &str) -> Cow<'_, str> {
     let end = value.floor_char_boundary(SPAN_VALUE_BYTES_MAX);
     // Without an early end it is many bytes at a time.
     if value[..end].bytes().fold(true, |clean, byte| clean & matches!(byte, b' '..=b'~')) {
-        return value[..end].to_owned();
+        return Cow::Borrowed(&value[..end]);
     }
     let replaced = |c: char| {
         if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
@@ -292,7 +309,7 @@ mod tests {
     fn dotted_addresses_are_those_of_the_standard_library() {
         for octets in [[0, 0, 0, 0], [127, 0, 0, 1], [10, 100, 99, 9], [255, 255, 255, 255], [1, 20, 101, 110]] {
             let ip = Ipv4Addr::from(octets);
-            assert_eq!(dotted(ip), ip.to_string());
+            assert_eq!(dotted(ip).as_str(), ip.to_string());
         }
     }
 }

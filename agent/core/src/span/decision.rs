@@ -1,5 +1,7 @@
 //! What was decided about an exchange before it becomes a span: its ids, its cause, and how that is known.
 
+use smol_str::SmolStr;
+
 use crate::ids::{BootNanos, SpanId, TraceId};
 use crate::span::{Confidence, SpanLink};
 
@@ -172,7 +174,7 @@ pub struct Decision {
     /// When it started; at a client the earlier of its own send and the peer's read.
     pub start: BootNanos,
     /// `tracestate` of the trace.
-    pub tracestate: Option<String>,
+    pub tracestate: Option<SmolStr>,
     /// The sampled flag of the context the **trace** came with, the same for all its spans; none if it came with none.
     pub sampled: Option<bool>,
 }

@@ -1,5 +1,7 @@
 //! A request target and its host, taken apart without what must not leave the host: credentials, query, session ids.
 
+use std::borrow::Cow;
+
 /// A request target (RFC 9112 section 3.2) with the host it is for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
@@ -8,7 +10,7 @@ pub(super) struct Target<'a> {
     /// Host and port the request names: the target's own if it has one, else those of `Host`.
     pub(super) authority: Option<Authority<'a>>,
     /// Path, `*` in asterisk form, empty in authority form.
-    pub(super) path: String,
+    pub(super) path: Cow<'a, str>,
 }
 
 /// A host, and its port if one was named.
@@ -26,7 +28,7 @@ impl<'a> Target<'a> {
         let of_host = host.and_then(Authority::parse);
         if method == "CONNECT" {
             let authority = Authority::parse(target).or(of_host);
-            return Self { scheme: "http", authority, path: String::new() };
+            return Self { scheme: "http", authority, path: Cow::Borrowed("") };
         }
         let (scheme, own, rest) = match absolute(target) {
             Some((scheme, rest)) => {
@@ -67,10 +69,10 @@ fn absolute(target: &str) -> Option<(&'static str, &str)> {
 }
 
 /// Drops the session ids that servlet containers write into paths (`;jsessionid=...`): who reads one is logged in.
-fn without_session(path: &str) -> String {
+fn without_session(path: &str) -> Cow<'_, str> {
     const PARAMETER: &str = ";jsessionid=";
     if !path.contains(';') {
-        return path.to_owned();
+        return Cow::Borrowed(path);
     }
     let mut kept = String::with_capacity(path.len());
     let mut rest = path;
@@ -81,7 +83,7 @@ fn without_session(path: &str) -> String {
         rest = &value[value.find(['/', ';']).unwrap_or(value.len())..];
     }
     kept.push_str(rest);
-    kept
+    Cow::Owned(kept)
 }
 
 #[cfg(test)]
@@ -96,14 +98,14 @@ mod tests {
     fn origin_form_takes_the_host_field_and_loses_its_query() {
         let target = Target::parse("GET", "/a/b?token=secret", Some("api:8080"));
         assert_eq!(target.authority, at("api", Some(8080)));
-        assert_eq!((target.scheme, target.path.as_str()), ("http", "/a/b"));
+        assert_eq!((target.scheme, target.path.as_ref()), ("http", "/a/b"));
     }
 
     #[test]
     fn absolute_form_wins_over_the_host_field_and_loses_its_credentials() {
         let target = Target::parse("GET", "HTTPS://u:p@h:1?q#f", Some("other"));
         assert_eq!(target.authority, at("h", Some(1)));
-        assert_eq!((target.scheme, target.path.as_str()), ("https", "/"));
+        assert_eq!((target.scheme, target.path.as_ref()), ("https", "/"));
     }
 
     #[test]
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn authority_form_has_no_path() {
         let target = Target::parse("CONNECT", "db:5432", Some("db"));
-        assert_eq!((target.authority, target.path.as_str()), (at("db", Some(5432)), ""));
+        assert_eq!((target.authority, target.path.as_ref()), (at("db", Some(5432)), ""));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The span, independent of any export format.
 
-use std::borrow::Cow;
 use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use crate::decode::Process;
 use crate::ids::{BootNanos, SpanId, TraceId};
@@ -53,8 +54,8 @@ impl Confidence {
 /// An attribute value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Text; what the conventions fix needs no memory of its own.
-    String(Cow<'static, str>),
+    /// Text; what the conventions fix, or is short, needs no memory of its own.
+    String(SmolStr),
     /// A number.
     Int(i64),
     /// A truth value.
@@ -87,13 +88,13 @@ pub struct Span {
     /// Parent span, none at a root or an orphan.
     pub parent: Option<SpanId>,
     /// `tracestate` of the wire.
-    pub tracestate: String,
+    pub tracestate: SmolStr,
     /// The sampled flag of the wire, if a context was on it.
     pub sampled: Option<bool>,
     /// Which end.
     pub kind: Kind,
     /// Low-cardinality name (HTTP conventions: the method, with a route where one is known).
-    pub name: String,
+    pub name: &'static str,
     /// Start.
     pub start: BootNanos,
     /// End; not before the start.

@@ -17,7 +17,7 @@ pub(crate) fn span(n: u8) -> Span {
         trace_id: TraceId([n.max(1); 16]),
         span_id: SpanId([0xA0, 0, 0, 0, 0, 0, 0, n]),
         parent: None,
-        tracestate: String::new(),
+        tracestate: "".into(),
         sampled: None,
         kind: Kind::Server,
         name: "GET".into(),

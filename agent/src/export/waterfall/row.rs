@@ -75,7 +75,7 @@ impl Row {
 impl From<&Span> for Row {
     fn from(span: &Span) -> Self {
         let text = |name: &str| match attribute(span, name) {
-            Some(Value::String(text)) => Some(text.clone().into_owned()),
+            Some(Value::String(text)) => Some(text.to_string()),
             _ => None,
         };
         let status = match attribute(span, names::STATUS_CODE) {
@@ -94,7 +94,7 @@ impl From<&Span> for Row {
             span_id: span.span_id.to_string(),
             parent: span.parent.map(|parent| parent.to_string()),
             service: service.map_or_else(|| span.process.executable.clone(), |(_, value)| value.clone()),
-            name: span.name.clone(),
+            name: span.name.to_owned(),
             detail: detail.unwrap_or_default(),
             kind: Some(span.kind),
             start_ns: span.start.0,

@@ -18,11 +18,11 @@ pub(super) fn exported(span: &span::Span) -> Span {
             span::Kind::Client => Kind::Client,
             span::Kind::Server => Kind::Server,
         },
-        name: span.name.clone(),
+        name: span.name.to_owned(),
         start_ns: span.start.0,
         end_ns: span.end.0,
         attributes: span.attributes.iter().map(|(name, value)| ((*name).to_owned(), json(value))).collect(),
-        trace_state: span.tracestate.clone(),
+        trace_state: span.tracestate.to_string(),
         links: span.links.iter().map(|link| (link.trace_id.to_string(), link.span_id.to_string())).collect(),
         resource: Arc::new(Attributes::new()),
     }
@@ -39,7 +39,7 @@ pub(super) fn end(address: &Address) -> String {
 
 fn json(value: &span::Value) -> Value {
     match value {
-        span::Value::String(text) => text.clone().into_owned().into(),
+        span::Value::String(text) => text.to_string().into(),
         span::Value::Int(number) => (*number).into(),
         span::Value::Bool(truth) => (*truth).into(),
         span::Value::Strings(texts) => texts.clone().into(),

@@ -306,7 +306,7 @@ impl Host {
 fn path_of(span: &Span) -> String {
     let text = |name: &str| {
         span.attributes.iter().find_map(|(key, value)| match value {
-            crate::span::Value::String(text) if *key == name => Some(text.clone().into_owned()),
+            crate::span::Value::String(text) if *key == name => Some(text.to_string()),
             _ => None,
         })
     };

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use httparse::{Header, ParserConfig, Status};
 use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use crate::limits::HTTP1_METHOD_BYTES_MAX;
 use crate::proto::trace_context::{AnswerIds, WireContext};
@@ -27,11 +28,11 @@ pub(super) enum Framing {
 /// A request's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestHead {
-    pub(super) method: String,
-    pub(super) target: String,
+    pub(super) method: SmolStr,
+    pub(super) target: SmolStr,
     pub(super) version: &'static str,
-    pub(super) host: Option<String>,
-    pub(super) user_agent: Option<String>,
+    pub(super) host: Option<SmolStr>,
+    pub(super) user_agent: Option<SmolStr>,
     pub(super) context: WireContext,
     pub(super) framing: Framing,
     /// It offers to go on in another protocol (RFC 9110, section 7.8).
@@ -96,8 +97,8 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
     reader().parse_request(&mut request, head).ok()?.is_complete().then_some(())?;
     let fields: &[Header<'_>] = request.headers;
     Some(RequestHead {
-        method: request.method?.to_owned(),
-        target: request.path?.to_owned(),
+        method: request.method?.into(),
+        target: request.path?.into(),
         version: if request.version? == 0 { "1.0" } else { "1.1" },
         host: text(fields, "host"),
         user_agent: text(fields, "user-agent"),
@@ -244,8 +245,8 @@ fn values<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Ite
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
-fn text(fields: &[Header<'_>], name: &'static str) -> Option<String> {
-    values(fields, name).next().map(|value| String::from_utf8_lossy(value).into_owned())
+fn text(fields: &[Header<'_>], name: &'static str) -> Option<SmolStr> {
+    values(fields, name).next().map(|value| String::from_utf8_lossy(value).into())
 }
 
 /// Elements of a comma-separated list over all fields of a name (RFC 9110, section 5.6.1).

@@ -12,6 +12,8 @@ mod tracestate;
 #[cfg(test)]
 mod tests;
 
+use smol_str::SmolStr;
+
 use crate::ids::{SpanId, TraceId};
 use crate::limits::CORRELATION_ID_BYTES_MAX;
 
@@ -21,11 +23,11 @@ pub struct WireContext {
     /// The parent named by `traceparent`, else by b3 or uber-trace-id.
     pub parent: Option<WireParent>,
     /// `tracestate`, combined from its fields, in its limits.
-    pub tracestate: Option<String>,
+    pub tracestate: Option<SmolStr>,
     /// `x-request-id`.
-    pub request_id: Option<String>,
+    pub request_id: Option<SmolStr>,
     /// `x-trace-id`.
-    pub x_trace_id: Option<String>,
+    pub x_trace_id: Option<SmolStr>,
 }
 
 /// A parent named on the wire.
@@ -43,9 +45,9 @@ pub struct WireParent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerIds {
     /// `x-request-id`.
-    pub request_id: Option<String>,
+    pub request_id: Option<SmolStr>,
     /// `x-trace-id`.
-    pub x_trace_id: Option<String>,
+    pub x_trace_id: Option<SmolStr>,
 }
 
 impl AnswerIds {
@@ -128,7 +130,7 @@ impl<'a> Fields<'a> {
 }
 
 /// An opaque id: visible ASCII, so that it can be compared and shown as it is.
-fn correlation_id(value: &[u8]) -> Option<String> {
+fn correlation_id(value: &[u8]) -> Option<SmolStr> {
     let sound = (1..=CORRELATION_ID_BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
     sound.then(|| value.iter().copied().map(char::from).collect())
 }

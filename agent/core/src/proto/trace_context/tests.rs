@@ -19,7 +19,7 @@ fn tracestate(values: &[&str]) -> Option<String> {
     let traceparent = format!("00-{TRACE}-{SPAN}-01");
     let mut fields = vec![("traceparent", traceparent.as_str())];
     fields.extend(values.iter().map(|value| ("tracestate", *value)));
-    read(&fields).tracestate
+    read(&fields).tracestate.map(String::from)
 }
 
 #[test]

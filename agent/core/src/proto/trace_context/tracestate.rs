@@ -1,5 +1,7 @@
 //! `tracestate` (W3C Trace Context level 2, section 3.3).
 
+use smol_str::SmolStr;
+
 use crate::limits::{TRACESTATE_CHARS_MAX, TRACESTATE_MEMBER_CHARS_MAX, TRACESTATE_MEMBERS_MAX};
 
 /// Bytes of a key, and of a value (sections 3.3.1.3.1 and 3.3.1.3.2).
@@ -7,7 +9,7 @@ const PART_BYTES_MAX: usize = 256;
 
 /// Combines the fields of one head in their order. One malformed member, a key that occurs twice or too many members
 /// make the whole list invalid; one that is only too long loses whole members (section 3.3.1.5).
-pub(super) fn combine(fields: &[&[u8]]) -> Option<String> {
+pub(super) fn combine(fields: &[&[u8]]) -> Option<SmolStr> {
     let mut members: Vec<&str> = Vec::new();
     for field in fields {
         for member in field.split(|byte| *byte == b',') {
@@ -25,7 +27,7 @@ pub(super) fn combine(fields: &[&[u8]]) -> Option<String> {
         }
     }
     shorten(&mut members);
-    (!members.is_empty()).then(|| members.join(","))
+    (!members.is_empty()).then(|| members.join(",").into())
 }
 
 /// Optional white space around a member is not part of it (RFC 9110, section 5.6.3).
