@@ -52,6 +52,8 @@ pub struct Half {
     pub unit: Option<Unit>,
     /// What that unit had taken from queues by then.
     pub takes: Option<Box<Takes>>,
+    /// Bytes of memory it takes, about, as they were counted: [`Self::size`] when it last changed.
+    pub bytes: usize,
     /// What was decided, for good.
     pub decided: Option<Arc<Decided>>,
 }
@@ -100,9 +102,9 @@ impl Half {
         parent.into_iter().chain(context.request_id.clone().map(Carried::Id))
     }
 
-    /// Bytes of memory it takes, about.
+    /// Bytes of memory it takes, about, now.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn size(&self) -> usize {
         let Request { method, target, host, user_agent, context, .. } = &*self.request;
         let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
         let answered = self.response.iter().flat_map(|response| [&response.ids.request_id, &response.ids.x_trace_id]);

@@ -10,7 +10,7 @@ use crate::causal::identity::ExchangeId;
 use crate::decode::Tag;
 use crate::ids::{BootNanos, ProcessId, SockCookie};
 use crate::map::Map;
-use crate::proto::exchange::{HalfKey, Role};
+use crate::proto::exchange::{HalfKey, Response, Role};
 
 /// Sorts before every half.
 const FIRST: HalfKey = HalfKey { cookie: SockCookie(0), offset: 0 };
@@ -20,8 +20,7 @@ const FIRST: HalfKey = HalfKey { cookie: SockCookie(0), offset: 0 };
 pub struct Halves {
     /// By their socket, in order of their offsets: a new one is the last, and the one to be forgotten mostly the first.
     sockets: Map<SockCookie, Socket>,
-    /// Hardly ever more than one: a second claim is a dispute.
-    ends: Map<(Role, ExchangeId), SmallVec<[HalfKey; 1]>>,
+    ends: Map<ExchangeId, Claims>,
     requests: Map<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
 }
@@ -29,6 +28,30 @@ pub struct Halves {
 /// The halves of a socket with their offsets. Each half in a place of its own: they are large, and what a list holds
 /// moves.
 type Socket = VecDeque<(u64, Box<Half>)>;
+
+/// The halves that claim to be an exchange's client, and those that claim to be its server. In one place, since both are
+/// looked for at once. Hardly ever more than one of each: a second claim is a dispute.
+#[derive(Debug, Default)]
+struct Claims {
+    clients: SmallVec<[HalfKey; 1]>,
+    servers: SmallVec<[HalfKey; 1]>,
+}
+
+impl Claims {
+    const fn of(&self, role: Role) -> &SmallVec<[HalfKey; 1]> {
+        match role {
+            Role::Client => &self.clients,
+            Role::Server => &self.servers,
+        }
+    }
+
+    const fn of_mut(&mut self, role: Role) -> &mut SmallVec<[HalfKey; 1]> {
+        match role {
+            Role::Client => &mut self.clients,
+            Role::Server => &mut self.servers,
+        }
+    }
+}
 
 /// What a tag names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +93,7 @@ impl Halves {
     }
 
     /// Adds a half.
-    pub fn insert(&mut self, half: Half) {
+    pub fn insert(&mut self, mut half: Half) {
         let (key, role) = (half.request.key, half.request.role);
         self.remove(key);
         if let Some(identity) = half.identity {
@@ -81,10 +104,20 @@ impl Halves {
                 self.requests.entry((half.process, carried)).or_default().insert((half.start(), key));
             }
         }
-        self.bytes += half.bytes();
+        half.bytes = half.size();
+        self.bytes += half.bytes;
         let socket = self.sockets.entry(key.cookie).or_default();
         let (Ok(place) | Err(place)) = place(socket, key.offset);
         socket.insert(place, (key.offset, Box::new(half)));
+    }
+
+    /// The final answer of a half began.
+    pub fn answer(&mut self, key: HalfKey, response: Response) {
+        let Some(half) = self.get_mut(key) else { return };
+        half.response = Some(response);
+        let size = half.size();
+        let before = std::mem::replace(&mut half.bytes, size);
+        self.bytes = self.bytes - before + size;
     }
 
     /// Forgets a half.
@@ -94,7 +127,7 @@ impl Halves {
         if socket.is_empty() {
             self.sockets.remove(&key.cookie);
         }
-        self.bytes -= half.bytes();
+        self.bytes -= half.bytes;
         if let Some(identity) = half.identity {
             self.disclaim(half.request.role, identity, key);
         }
@@ -122,24 +155,24 @@ impl Halves {
     }
 
     fn claim(&mut self, role: Role, identity: ExchangeId, key: HalfKey) {
-        let claims = self.ends.entry((role, identity)).or_default();
+        let claims = self.ends.entry(identity).or_default().of_mut(role);
         if let Err(place) = claims.binary_search(&key) {
             claims.insert(place, key);
         }
     }
 
     fn disclaim(&mut self, role: Role, identity: ExchangeId, key: HalfKey) {
-        if let Some(claims) = self.ends.get_mut(&(role, identity)) {
-            claims.retain(|claim| *claim != key);
-            if claims.is_empty() {
-                self.ends.remove(&(role, identity));
+        if let Some(claims) = self.ends.get_mut(&identity) {
+            claims.of_mut(role).retain(|claim| *claim != key);
+            if claims.clients.is_empty() && claims.servers.is_empty() {
+                self.ends.remove(&identity);
             }
         }
     }
 
     /// The halves of one role that claim an identity: more than one is a dispute.
     pub fn claiming(&self, role: Role, identity: ExchangeId) -> impl Iterator<Item = &Half> {
-        self.ends.get(&(role, identity)).into_iter().flatten().filter_map(|key| self.get(*key))
+        self.ends.get(&identity).into_iter().flat_map(move |claims| claims.of(role)).filter_map(|key| self.get(*key))
     }
 
     /// Halves of one socket, in order of their offsets.

@@ -233,11 +233,9 @@ impl Causes {
 
     /// The final answer of a half began.
     pub fn answered(&mut self, key: HalfKey, response: Response) {
-        if let Some(half) = self.halves.get_mut(key) {
-            let start = response.start;
-            half.response = Some(response);
-            self.went_on(key, start);
-        }
+        let start = response.start;
+        self.halves.answer(key, response);
+        self.went_on(key, start);
     }
 
     /// A half is over: it settles a moment later.
@@ -252,7 +250,7 @@ impl Causes {
         self.close(end.key);
         if let Some(half) = self.halves.get(end.key) {
             let due = BootNanos(end.time.0.saturating_add(SETTLE_NS));
-            self.waiting.end(half.start(), end.key, due, half.bytes());
+            self.waiting.end(half.start(), end.key, due, half.bytes);
         }
     }
 

@@ -73,7 +73,7 @@ impl Causes {
     fn tell(&mut self, key: HalfKey, moment: Moment, out: &mut Vec<Span>) {
         let Some(half) = self.halves.get(key) else { return };
         let Some(end) = half.end else { return };
-        let (bytes, latest) = (half.bytes(), BootNanos(end.time.0.saturating_add(PENDING_NS)));
+        let (bytes, latest) = (half.bytes, BootNanos(end.time.0.saturating_add(PENDING_NS)));
         let last = moment.last || moment.now >= latest;
         match self.decide(key, Moment { last, ..moment }) {
             Err(Pending { on, until }) => self.waiting.postpone(key, until.min(latest), on, bytes),

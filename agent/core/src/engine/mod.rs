@@ -329,6 +329,7 @@ impl Engine {
             serving: false,
             unit: None,
             takes: None,
+            bytes: 0,
             decided: None,
             request,
         };

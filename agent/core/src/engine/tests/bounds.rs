@@ -55,6 +55,22 @@ fn what_waits_for_a_thread_settles_early_when_there_is_no_room() {
 }
 
 #[test]
+fn ids_of_answers_leave_with_their_halves() {
+    let mut world = World::new();
+    let answer = format!("HTTP/1.1 200 OK\r\nX-Request-Id: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(200));
+    let request = open(&mut world, A, "/in", "");
+    world.says(request, A, &answer).hears(request, CALLER, &answer);
+    // It is forgotten, and what it took is free: nothing else is hurried or forgotten for it.
+    world.wait(1_000).wait(40_000);
+    let request = open(&mut world, A, "/next", "");
+    world.call(A, &get("/out", ""));
+    close(&mut world, request, A);
+    let stats = world.stats();
+    assert_eq!((stats.settled_early, stats.forgotten_causes, stats.evicted_halves), (0, 0, 0));
+    assert!(caused(&world.end(), "/out", "/next"));
+}
+
+#[test]
 fn a_connection_forgotten_for_room_ends_what_was_open_on_it() {
     let mut world = World::new();
     let idle = open(&mut world, A, "/idle", "");
