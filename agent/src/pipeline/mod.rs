@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use agent_ebpf::wire::config::capture;
 use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tracemend_core::decode::{self, Event};
+use tracemend_core::decode::Event;
 use tracemend_core::engine::{self, Engine, Output, Policy};
 use tracemend_core::ids::{BootNanos, SockCookie};
 use tracemend_core::recording::Header;
@@ -40,6 +40,8 @@ use runtimes::Runtimes;
 const POLL_MIN: Duration = Duration::from_millis(4);
 /// An idle host is asked this often; a ring that fills wakes the reader earlier.
 const POLL_MAX: Duration = Duration::from_millis(64);
+/// Events handled between two looks at the rings: a millisecond or two, in which a busy host fills a small part of one.
+const READ_AHEAD: usize = 256;
 /// Spans settle, and counted bytes are swept, this often.
 const TICK: Duration = Duration::from_millis(50);
 /// What is still in the rings is read for this long at most before the last spans are sent.
@@ -246,8 +248,13 @@ impl Stages {
 
     /// Handles all records that are in order.
     fn release(&mut self) {
-        while let Some(record) = self.merge.release() {
-            match decode::decode(&record) {
+        let mut handled = 0;
+        while let Some(event) = self.merge.release() {
+            handled += 1;
+            if handled % READ_AHEAD == 0 {
+                self.merge.read_ahead(&mut self.session.rings);
+            }
+            match event {
                 Ok(event) => self.event(event),
                 Err(error) => {
                     tracing::debug!(%error, "record refused");
