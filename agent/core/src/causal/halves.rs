@@ -112,12 +112,16 @@ impl Halves {
     }
 
     /// The final answer of a half began.
-    pub fn answer(&mut self, key: HalfKey, response: Response) {
-        let Some(half) = self.get_mut(key) else { return };
+    pub fn answer(&mut self, key: HalfKey, response: Response) -> Option<&mut Half> {
+        let Self { sockets, bytes, .. } = self;
+        let socket = sockets.get_mut(&key.cookie)?;
+        let place = place(socket, key.offset).ok()?;
+        let (_, half) = socket.get_mut(place)?;
         half.response = Some(response);
-        let size = half.size();
-        let before = std::mem::replace(&mut half.bytes, size);
-        self.bytes = self.bytes - before + size;
+        let before = half.bytes;
+        half.bytes = half.size();
+        *bytes = *bytes - before + half.bytes;
+        Some(half)
     }
 
     /// Forgets a half.

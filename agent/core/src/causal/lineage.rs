@@ -176,10 +176,13 @@ impl Lineage {
 
     /// Forgets a process that has neither threads nor requests.
     pub fn tidy(&mut self, id: ProcessId) {
+        let idle = |process: &Process| process.open.is_empty() && process.calls.is_empty();
+        if !self.processes.get(&id).is_some_and(idle) {
+            return;
+        }
         let first = ThreadId { process: id, tid: Tid(0) };
         let alive = self.threads.range(first..).next().is_some_and(|(thread, _)| thread.process == id);
-        let idle = |process: &Process| process.open.is_empty() && process.calls.is_empty();
-        if !alive && self.processes.get(&id).is_some_and(idle) {
+        if !alive {
             self.processes.remove(&id);
         }
     }

@@ -178,11 +178,10 @@ impl Causes {
     }
 
     /// A request's bytes moved at `time`, after all that is known of it.
-    fn went_on(&mut self, key: HalfKey, time: BootNanos) {
-        let Some(half) = self.halves.get_mut(key) else { return };
+    fn went_on(lineage: &mut Lineage, half: &mut Half, time: BootNanos) {
         let Some(elsewhere) = half.elsewhere else { return };
-        let process = self.lineage.process_mut(half.process);
-        process.suspects.remove(&key);
+        let process = lineage.process_mut(half.process);
+        process.suspects.remove(&half.request.key);
         if elsewhere <= time {
             half.interleaved = true;
             process.event_loop = true;
@@ -234,8 +233,9 @@ impl Causes {
     /// The final answer of a half began.
     pub fn answered(&mut self, key: HalfKey, response: Response) {
         let start = response.start;
-        self.halves.answer(key, response);
-        self.went_on(key, start);
+        if let Some(half) = self.halves.answer(key, response) {
+            Self::went_on(&mut self.lineage, half, start);
+        }
     }
 
     /// A half is over: it settles a moment later.
@@ -246,32 +246,30 @@ impl Causes {
             return;
         }
         half.end = Some(end);
-        self.went_on(end.key, end.time);
-        self.close(end.key);
-        if let Some(half) = self.halves.get(end.key) {
-            let due = BootNanos(end.time.0.saturating_add(SETTLE_NS));
-            self.waiting.end(half.start(), end.key, due, half.bytes);
-        }
+        Self::went_on(&mut self.lineage, half, end.time);
+        Self::close(&mut self.lineage, half);
+        let due = BootNanos(end.time.0.saturating_add(SETTLE_NS));
+        self.waiting.end(half.start(), end.key, due, half.bytes);
     }
 
     /// A half is open no more.
-    fn close(&mut self, key: HalfKey) {
-        let Some(half) = self.halves.get(key) else { return };
-        let process = self.lineage.process_mut(half.process);
+    fn close(lineage: &mut Lineage, half: &Half) {
+        let key = half.request.key;
+        let process = lineage.process_mut(half.process);
         process.suspects.remove(&key);
         process.calls.remove(&key);
         if process.open.remove(&key) {
             process.witnesses =
                 process.witnesses.saturating_add(u32::from(half.concurrent && half.elsewhere.is_none()));
-            self.lineage.thread_mut(half.request.actor.thread).reading.remove(&key);
+            lineage.thread_mut(half.request.actor.thread).reading.remove(&key);
         }
-        self.lineage.tidy(half.process);
+        lineage.tidy(half.process);
     }
 
     /// Forgets a half, whatever its state.
     fn forget(&mut self, key: HalfKey) {
-        self.close(key);
         if let Some(half) = self.halves.remove(key) {
+            Self::close(&mut self.lineage, &half);
             self.waiting.drop(half.start(), key);
         }
     }

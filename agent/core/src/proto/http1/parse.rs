@@ -87,7 +87,7 @@ pub(super) fn may_be_status_line(line: &[u8]) -> bool {
 /// Parses a request's head that ends with its empty line. Fields that are malformed are left out, as servers do, but a
 /// line that is none at all makes the whole a text of another kind.
 pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
-    let lines = Lines::of(head);
+    let lines = Lines::of(head, true);
     if !lines.are_fields {
         return None;
     }
@@ -110,7 +110,7 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
 
 /// Parses a response's head that ends with its empty line.
 pub(super) fn response(head: &[u8]) -> Option<ResponseHead> {
-    let lines = Lines::of(head);
+    let lines = Lines::of(head, false);
     let head = &unfolded(head, lines);
     let mut slots = slots(lines);
     let mut response = httparse::Response::new(&mut slots);
@@ -203,27 +203,28 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(head: &[u8]) -> Self {
+    /// With `colons`, [`Self::are_fields`] is looked for.
+    fn of(head: &[u8], colons: bool) -> Self {
         let mut lines = Self { count: 0, are_fields: true, fold: false };
         let mut begin = None;
         for end in memchr_iter(b'\n', head) {
             lines.count += 1;
             if let Some(begin) = begin.replace(end + 1) {
-                lines.note(&head[begin..end]);
+                lines.note(&head[begin..end], colons);
             }
         }
         // Bytes without a line end behind them.
         if let Some(rest) = begin.map(|begin| &head[begin..]).filter(|rest| !rest.is_empty()) {
-            lines.note(rest);
+            lines.note(rest, colons);
         }
         lines
     }
 
-    fn note(&mut self, line: &[u8]) {
+    fn note(&mut self, line: &[u8], colons: bool) {
         match line {
             [] | b"\r" => {}
             [b' ' | b'\t', ..] => self.fold = true,
-            _ => self.are_fields &= memchr(b':', line).is_some(),
+            _ => self.are_fields &= !colons || memchr(b':', line).is_some(),
         }
     }
 }
