@@ -68,7 +68,7 @@ fn span(out: &mut Vec<u8>, span: &Span, offset_ns: i64) {
     if let Some(parent) = span.parent {
         bytes(out, 4, &parent.0);
     }
-    text(out, 5, &span.name);
+    text(out, 5, span.name);
     number(out, 6, kind as u64);
     fixed64(out, 7, span.start.0.saturating_add_signed(offset_ns));
     fixed64(out, 8, span.end.0.saturating_add_signed(offset_ns));
