@@ -8,7 +8,7 @@ use tracemend::attach::Options;
 use tracemend::clock::Clock;
 use tracemend::ring::Merge;
 use tracemend_core::decode::Direction::{Recv, Send};
-use tracemend_core::decode::{self, Event};
+use tracemend_core::decode::Event;
 use tracemend_core::ids::Tid;
 
 use crate::stage::{Stage, options, scene};
@@ -36,7 +36,7 @@ fn the_records_of_a_thread_come_out_in_the_order_of_its_acts() -> Result<()> {
         let drained_at = Clock::boot_now().0;
         merge.fill(&mut stage.session.rings, drained_at);
         while let Some(record) = merge.release() {
-            events.push(decode::decode(&record)?);
+            events.push(record?);
         }
         Ok(())
     };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tracemend::attach::{Options, Past, Session};
 use tracemend::clock::Clock;
 use tracemend::ring::Merge;
-use tracemend_core::decode::{self, Closing, Count, Data, Direction, Event, Open};
+use tracemend_core::decode::{Closing, Count, Data, Direction, Event, Open};
 use tracemend_core::ids::{SockCookie, Tgid};
 use tracemend_tests::actor::Actor;
 use tracemend_tests::permission::AGENT_VARIABLE;
@@ -71,7 +71,7 @@ impl Stage {
         self.merge.close();
         let mut events = Vec::new();
         while let Some(record) = self.merge.release() {
-            events.push(decode::decode(&record).context("a record")?);
+            events.push(record.context("a record")?);
         }
         Ok(Told(events))
     }

@@ -20,7 +20,7 @@ pub(crate) fn span(n: u8) -> Span {
         tracestate: "".into(),
         sampled: None,
         kind: Kind::Server,
-        name: "GET".into(),
+        name: "GET",
         start: BootNanos(1_000),
         end: BootNanos(2_000),
         status: Status::Unset,

@@ -111,6 +111,7 @@ fn inner_id(status: &Path) -> Option<u64> {
 mod tests {
     use std::os::unix::thread::JoinHandleExt as _;
 
+    use super::super::layout::Frame;
     use super::*;
 
     /// A runtime of two threads in this process's own memory, by the place of each word.
@@ -130,6 +131,7 @@ mod tests {
         thread_id: 8,
         native_id: Some(16),
         context: 24,
+        frame: Frame { thread: 0, within: 0, code: 0, name: 0, text: 0 },
     };
     const TYPE: u64 = 0x7e57;
 
