@@ -6,14 +6,14 @@ use core::ptr::NonNull;
 
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{
-    Control, CountKey, CountValue, Item, ListenerKey, Offsets, Process, Python, Settings, TakesState, UnitKey,
+    Control, CountKey, CountValue, Go, Item, ListenerKey, Offsets, Process, Python, Settings, TakesState, UnitKey,
     UnitState,
 };
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Data, Open, Tag, Took};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, bpf_map_type};
-use aya_ebpf::btf_maps::{Array, HashMap, PerCpuArray, RingBuf, SkStorage};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage};
 use aya_ebpf::macros::btf_map;
 
 /// Captured bytes of one record at most.
@@ -79,6 +79,16 @@ pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as u
 /// Python probes; the exec and exit probes delete. 4,096 Python processes a host.
 #[btf_map]
 pub static PYTHONS: HashMap<u32, Python, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Where Go keeps what runs on each thread: written, inherited, read and deleted as [`PYTHONS`] is. 4,096 Go processes a host.
+#[btf_map]
+pub static GOS: HashMap<u32, Go, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Units that a connection sends for, by socket cookie: written where a runtime hands a request to the connection's own unit,
+/// read by the payload probes, never deleted, since cookies are not used again: the least used make room for new ones. Of
+/// 16,384 connections that call.
+#[btf_map]
+pub static SENDS_FOR: LruHashMap<u64, UnitState, 16384> = LruHashMap::new();
 
 /// Units of runtimes: written by the runtimes' probes and, at their first sight, by the payload probes; deleted by the
 /// runtimes' probes when a unit is freed, and by user space when its process has ended. 65,536 units a host.
@@ -198,7 +208,7 @@ pub struct Thread {
     pub state: u64,
     /// When that may be looked for again, after it was not found.
     pub look_again: u64,
-    /// 1 if its process has an adapter.
+    /// A value of [`crate::kernel::runtime::adapter`].
     pub adapted: u64,
     /// 1 if it was seen to run another greenlet than its first.
     pub greenlets: u64,

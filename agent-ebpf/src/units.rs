@@ -13,9 +13,10 @@ use agent_ebpf::wire::record::{Claim, Header, Running, THREAD_UNIT, Tag, Took, U
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 
-use crate::kernel::python;
+use crate::kernel::runtime::adapter;
 use crate::kernel::task::Task;
-use crate::maps::{TAKES, Thread, UNITS, Value};
+use crate::kernel::{go, python};
+use crate::maps::{SENDS_FOR, TAKES, Thread, UNITS, Value};
 use crate::{emit, items};
 
 /// No request.
@@ -40,6 +41,9 @@ pub extern "C" fn unit_reads(cookie: u64, offset: u64) -> u64 {
 pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     let task = Task::current();
     let Some(mut thread) = task.known_thread() else { return 0 };
+    if serves == 0 && sends_for(cookie, &mut thread) {
+        return tell_running(task, &mut thread, cookie, seq);
+    }
     let Some(mut state) = current(task, &mut thread) else { return thread_sends(task, &mut thread, cookie, seq) };
     let unit = &mut state.unit;
     if serves != 0 && unit.own.cookie == 0 && unit.claim.answers == 0 && unit.claim.inherited.cookie != cookie {
@@ -73,6 +77,48 @@ fn thread_sends(task: Task, thread: &mut Thread, cookie: u64, seq: u64) -> u64 {
 #[inline(always)]
 pub fn created(task: Task, thread: &mut Thread, child: u64) -> Option<()> {
     let creator = current(task, thread)?;
+    bear(task, thread, creator, child)
+}
+
+/// A unit created another one; both are given by what stands for them.
+#[inline(always)]
+pub fn created_by(task: Task, creator: u64, child: u64) -> Option<()> {
+    let mut thread = task.thread()?;
+    let creator = unit(task, &mut thread, creator)?;
+    bear(task, &mut thread, creator, child)
+}
+
+/// A unit had a connection send a request: another unit does that, for whoever asks.
+#[inline(always)]
+pub fn has_sent(task: Task, address: u64, cookie: u64) -> Option<()> {
+    let mut thread = task.thread()?;
+    let mut state = unit(task, &mut thread, address)?;
+    state.told = 1;
+    // Where there is no room, nobody is known to have sent it.
+    let _ = SENDS_FOR.insert(&cookie, &*state, u64::from(BPF_ANY));
+    Some(())
+}
+
+/// A unit works for others from its beginning: what it was created in says nothing.
+#[inline(always)]
+pub fn works_for_others(task: Task, address: u64) -> Option<()> {
+    let mut thread = task.thread()?;
+    let mut state = unit(task, &mut thread, address)?;
+    state.unit.own = NO_TAG;
+    state.unit.claim = NO_CLAIM;
+    Some(())
+}
+
+/// Takes the unit that a connection sends for, if there is one.
+#[inline(always)]
+fn sends_for(cookie: u64, thread: &mut Thread) -> bool {
+    let Some(state) = SENDS_FOR.get_ptr_mut(&cookie).and_then(Value::<UnitState>::new) else { return false };
+    running(thread).unit = state.unit;
+    true
+}
+
+#[inline(always)]
+fn bear(task: Task, thread: &mut Thread, creator: Value<UnitState>, child: u64) -> Option<()> {
     carry(thread, Some(creator));
     let unit = &mut thread.unit.unit;
     unit.id = next_id();
@@ -158,6 +204,12 @@ pub fn freed(task: Task, address: u64) -> Option<()> {
 #[inline(never)]
 pub fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
     let address = what_runs(task, thread);
+    unit(task, thread, address)
+}
+
+/// The unit that something stands for, made if it is new; none if nothing does. Its key stands in the thread's storage then.
+#[inline(never)]
+fn unit(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState>> {
     if address == 0 {
         return None;
     }
@@ -172,10 +224,13 @@ pub fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
     UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
 }
 
-/// Address of what runs on the current thread. A greenlet and a context both may: the one that was created in the other is
+/// What runs on the current thread: the number of a goroutine, or the address of a greenlet or context. A greenlet and a context both may: the one that was created in the other is
 /// the unit, so the later one. gevent's greenlets may share one context, and tasks a greenlet.
 #[inline(always)]
 fn what_runs(task: Task, thread: &mut Thread) -> u64 {
+    if thread.adapted == adapter::GO {
+        return go::goroutine(task);
+    }
     let context = python::context(task, thread);
     let greenlet = python::greenlet(task, thread, context != 0);
     if greenlet == 0 {

@@ -6,6 +6,7 @@
 mod bodies;
 mod breaking;
 mod chain;
+mod go;
 mod handoff;
 mod http1;
 mod keep_alive;

@@ -71,7 +71,7 @@ fn links(stage: &mut Stage, interpreter: &Path, minor: u8) -> Result<()> {
     stage.session.adapt(&found, false)?;
     actor.does(SERVE)?;
     // With more threads than one.
-    assert_eq!(runtime::find(actor.pid(), &mut runtime::Images::default())?.python, found.python);
+    assert_eq!(runtime::find(actor.pid(), &mut runtime::Images::default())?.layout, found.layout);
     actor.does("for a, _ in ins: a.send(b'ask')")?;
     stage.told()?;
     actor.does("asyncio.run(main())")?;

@@ -4,8 +4,10 @@
 //! a program whose load it cannot prove. That is the argument of every read here. Where a type is lost (arrays of
 //! pointers, `void *`), `bpf_probe_read_kernel` copies instead and fails on a bad address.
 
+pub mod go;
 pub mod greenlet;
 pub mod python;
+pub mod runtime;
 pub mod sock;
 pub mod task;
 pub mod user;

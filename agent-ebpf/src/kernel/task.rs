@@ -116,6 +116,19 @@ impl Task {
         copy((slots + u64::from(fd) * 8) as *const c_void).unwrap_or(0)
     }
 
+    /// Cookie of the socket that descriptor `fd` leads to; 0 if it leads to something else, or nobody asked for it yet.
+    #[inline(always)]
+    pub fn cookie_of(self, fd: u32) -> u64 {
+        let file = self.file_of(fd);
+        // What is no socket has something else there, which leads back to no such file.
+        let member = |base: u64, offset: u32| copy::<u64>((base + u64::from(offset)) as *const c_void).unwrap_or(0);
+        let socket = member(file, offset!(file_private));
+        if file == 0 || member(socket, offset!(socket_file)) != file {
+            return 0;
+        }
+        member(member(socket, offset!(socket_sock)), offset!(sock_cookie))
+    }
+
     /// What this thread carries, made if it is not there yet.
     #[inline(always)]
     pub fn thread(self) -> Option<Value<Thread>> {
@@ -172,5 +185,40 @@ impl Registers {
     #[inline(always)]
     pub fn third(self) -> u64 {
         load(self.0, 96)
+    }
+}
+
+/// Registers of user space where a probe is, and in a system call: what Go keeps in them.
+impl Registers {
+    /// Those of a probe of user space, whose context they are.
+    #[inline(always)]
+    pub const fn from_probe(context: *mut c_void) -> Self {
+        Self(context)
+    }
+
+    /// `r14`: the goroutine (`g`), in Go's own code.
+    #[inline(always)]
+    pub fn r14(self) -> u64 {
+        load(self.0, 8)
+    }
+
+    /// `rbx`: the second argument of Go's functions.
+    #[inline(always)]
+    pub fn rbx(self) -> u64 {
+        load(self.0, 40)
+    }
+
+    /// `rax`: the first argument of Go's functions.
+    #[inline(always)]
+    pub fn rax(self) -> u64 {
+        load(self.0, 80)
+    }
+
+    /// True if a jump for "below or equal" is taken: the carry or the zero flag is set.
+    #[inline(always)]
+    pub fn below_or_equal(self) -> bool {
+        const CARRY_OR_ZERO: u64 = 0x41;
+        let flags: u64 = load(self.0, 144);
+        flags & CARRY_OR_ZERO != 0
     }
 }

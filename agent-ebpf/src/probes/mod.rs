@@ -3,6 +3,7 @@
 pub mod payload;
 pub mod process;
 mod proof;
+pub mod runtime_go;
 pub mod runtime_greenlet;
 pub mod runtime_python;
 pub mod state;

@@ -16,10 +16,11 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::emit;
+use crate::kernel::runtime;
 use crate::kernel::sock::{AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Sock, Tcp};
 use crate::kernel::task::Task;
 use crate::maps::{
-    CONTROL, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SCRATCH, Scratch, Thread, Value, setting,
+    CONTROL, Connection, LISTENERS, OLD_SOCKETS, POLICIES, PROCESSES, SCRATCH, Scratch, Thread, Value, setting,
 };
 use crate::probes::proof::prove;
 use crate::units;
@@ -139,7 +140,9 @@ fn bytes(
         thread.stale = 0;
         if !sends_requests(connection) {
             thread.own = thread.turn;
-            if thread.adapted != 0 && turn_start {
+            // Go's net/http waits for a client that leaves with a read of one byte on a goroutine of its own; the one that
+            // serves reads on.
+            if thread.adapted != 0 && (turn_start || offset == connection.turn_start[1] + 1) {
                 units::unit_reads(cookie, connection.turn_start[1]);
             }
         }
@@ -428,7 +431,7 @@ fn traced(tgid: u32, thread: &mut Thread) -> bool {
             _ => setting!(trace_by_default) != 0,
         };
         thread.traced = u32::from(yes && tgid != setting!(agent_tgid));
-        thread.adapted = u64::from(PYTHONS.get_ptr(tgid).is_some());
+        thread.adapted = runtime::of(tgid);
         thread.generation = generation;
     }
     thread.traced != 0

@@ -14,8 +14,9 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::emit;
+use crate::kernel::runtime;
 use crate::kernel::task::Task;
-use crate::maps::{PROCESSES, PYTHONS, Thread, Value};
+use crate::maps::{PROCESSES, Thread, Value};
 
 /// A thread or a process is created.
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -24,7 +25,7 @@ pub fn fork_in(ctx: BtfTracePointContext) -> i32 {
     let child = Task::from_argument(ctx.arg(1));
     if child.tgid() != parent.tgid() {
         inherit_policy(parent.tgid(), child.tgid());
-        inherit_runtime(parent.tgid(), child.tgid());
+        runtime::inherit(parent.tgid(), child.tgid());
     }
     inherit_tags(parent, child);
     0
@@ -34,8 +35,7 @@ pub fn fork_in(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec_in(ctx: BtfTracePointContext) -> i32 {
     let task = Task::from_argument(ctx.arg(0));
-    // Absent for most processes: nothing to delete is no error.
-    let _ = PYTHONS.remove(task.tgid());
+    runtime::forget(task.tgid());
     let header = emit::header::<Exec>(kind::EXEC);
     emit::record(0, &Exec { header, tgid: task.tgid(), tid: task.tid(), start: task.process_start() });
     0
@@ -50,7 +50,7 @@ pub fn exit_in(ctx: BtfTracePointContext) -> i32 {
     if last {
         // Absent for most processes: nothing to delete is no error.
         let _ = PROCESSES.remove(task.tgid());
-        let _ = PYTHONS.remove(task.tgid());
+        runtime::forget(task.tgid());
     }
     if known || last {
         let exit = Exit {
@@ -77,15 +77,6 @@ fn inherit_policy(parent: u32, child: u32) {
     }
     let inherited = Process { trace: process.trace, lossy: process.lossy, window: 0, window_bytes: 0 };
     if PROCESSES.insert(child, inherited, u64::from(BPF_ANY)).is_err() {
-        emit::count(loss::PROCESSES_FULL);
-    }
-}
-
-/// A forked runtime lies where its parent's does.
-#[inline(always)]
-fn inherit_runtime(parent: u32, child: u32) {
-    let Some(python) = PYTHONS.get_ptr(parent).and_then(|python| Value::new(python.cast_mut())) else { return };
-    if PYTHONS.insert(child, *python, u64::from(BPF_ANY)).is_err() {
         emit::count(loss::PROCESSES_FULL);
     }
 }

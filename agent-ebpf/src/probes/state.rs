@@ -50,6 +50,8 @@ fn connecting(sock: Sock) -> Option<()> {
         renew(&mut connection);
     }
     connection.opened = opened::ACTIVE;
+    // It has one from now on: probes of runtimes know the connection by it.
+    sock.cookie();
     connection.connect_tid = task.tid();
     if let Some(thread) = task.known_thread() {
         connection.connect_turn = thread.turn;

@@ -37,6 +37,7 @@ offsets! {
     table_files: "fdtable"."fd";
     table_max: "fdtable"."max_fds";
     file_flags: "file"."f_flags";
+    file_private: "file"."private_data";
     sock_cookie: "sock"."__sk_common.skc_cookie";
     sock_daddr: "sock"."__sk_common.skc_daddr";
     sock_dport: "sock"."__sk_common.skc_dport";
@@ -53,6 +54,7 @@ offsets! {
     sock_shutdown: "sock"."sk_shutdown";
     sock_socket: "sock"."sk_socket";
     socket_file: "socket"."file";
+    socket_sock: "socket"."sk";
     socket_inode: "socket_alloc"."vfs_inode.i_ino";
     sock_type: "sock"."sk_type";
     net_inum: "net"."ns.inum";
@@ -211,6 +213,21 @@ impl Python {
     pub const DIRECT: u32 = u32::MAX;
 }
 
+/// Value of the map of Go processes: where Go keeps what runs on each thread. Offsets are those of its structures
+/// (runtime/runtime2.go; net/http/transport.go).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Go {
+    /// `g.m`: the thread that runs a goroutine.
+    pub g_m: u32,
+    /// `m.curg`: the goroutine that a thread runs.
+    pub m_curg: u32,
+    /// `g.goid`: its number, never used again in its process.
+    pub g_goid: u32,
+    /// `persistConn.conn`, its second word: the connection that requests are sent over; 0 if unknown.
+    pub connection: u32,
+}
+
 /// Key of the map of units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -221,7 +238,7 @@ pub struct UnitKey {
     pub pad: u32,
     /// `start_boottime` of the group leader: process ids are used again.
     pub start: u64,
-    /// Address of what stands for the unit in the process (a `PyContext`); or of an item.
+    /// Address of what stands for the unit in the process (a `PyContext`), or its number (a goroutine); or of an item.
     pub address: u64,
 }
 
@@ -267,6 +284,7 @@ pub struct TakesState {
 
 const _: () = {
     assert!(size_of::<Python>() == 72);
+    assert!(size_of::<Go>() == 16);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 80);
     assert!(size_of::<Item>() == 72);

@@ -30,6 +30,16 @@ pub mod program {
     pub const PYTHON_APPEND: &str = "py_append_in";
     /// Probe on `collections.deque.popleft`.
     pub const PYTHON_POPLEFT: &str = "py_popleft_in";
+    /// Probe in `runtime.newproc1`, where the new goroutine has its number.
+    pub const GO_MADE: &str = "go_made_in";
+    /// Probe in `runtime.newproc.func1`, where the new goroutine is put into a queue.
+    pub const GO_QUEUED: &str = "go_queued_in";
+    /// Probe in `runtime.gdestroy` or `runtime.goexit0`.
+    pub const GO_ENDED: &str = "go_ended_in";
+    /// Probe in `net/http.(*persistConn).writeLoop`.
+    pub const GO_WRITER: &str = "go_writer_in";
+    /// Probe in `net/http.(*persistConn).roundTrip`.
+    pub const GO_ROUND: &str = "go_round_in";
 }
 
 /// Names of the data rings, one per shard.
@@ -46,6 +56,8 @@ pub const OLD_SOCKETS: &str = "OLD_SOCKETS";
 pub const COUNTS: &str = "COUNTS";
 /// Where Python keeps what runs on each thread, keyed by process id.
 pub const PYTHONS: &str = "PYTHONS";
+/// Where Go keeps what runs on each thread, keyed by process id.
+pub const GOS: &str = "GOS";
 /// Units of runtimes, keyed by process and address.
 pub const UNITS: &str = "UNITS";
 /// Items in queues of runtimes, keyed by process and address.

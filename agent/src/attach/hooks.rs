@@ -126,7 +126,7 @@ pub fn probe() -> anyhow::Result<Vec<HookReport>> {
     let mut reports: Vec<_> = EARLY.iter().chain(&PAYLOAD).map(|hook| hook.load(&mut ebpf, &btf)).collect();
     reports.push(HookReport::new(
         "uprobe, uretprobe",
-        "units of runtimes: asyncio and greenlets in CPython 3.9 to 3.14",
+        "units of runtimes: asyncio and greenlets in CPython 3.9 to 3.14, goroutines from Go 1.18 on",
         false,
         runtime::load_probes(&mut ebpf, &options.program),
     ));

@@ -15,7 +15,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::attach::hooks::{EARLY, HookReport, PAYLOAD, State};
 use crate::attach::offsets;
-use crate::attach::runtime::{Found, Probes};
+use crate::attach::runtime::{Found, Kind, Probes};
 use crate::object::object;
 
 /// How the kernel half is to work.
@@ -165,7 +165,7 @@ impl Session {
     /// # Errors
     /// If they cannot be loaded, or would harm whom they probe.
     pub fn prepare_runtimes(&mut self) -> Result<()> {
-        self.runtimes.prepare(&mut self.ebpf)
+        Kind::ALL.into_iter().try_for_each(|kind| self.runtimes.prepare(&mut self.ebpf, kind))
     }
 
     /// How much is known of units of runtimes now: of them, of items in queues, and of what was taken.

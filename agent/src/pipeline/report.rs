@@ -9,6 +9,7 @@ use tracemend_core::engine::Engine;
 use super::facts::Facts;
 use super::runtimes::Runtimes;
 use crate::attach::Session;
+use crate::attach::runtime::Kind;
 use crate::export::Counts;
 use crate::telemetry::{Reading, Registry, Telemetry};
 
@@ -101,11 +102,11 @@ impl Published {
         });
         let mut readings: Vec<_> = self.losses.iter().map(loss).collect();
         readings.extend(links);
-        let runtime = |state: &'static str, count| {
-            Reading::new("agent_runtime_processes_total", count).label("runtime", "python").label("state", state)
+        let runtime = |kind: Kind, state: &'static str, count| {
+            Reading::new("agent_runtime_processes_total", count).label("runtime", kind.name()).label("state", state)
         };
-        readings.push(runtime("active", self.runtimes.active));
-        readings.extend(self.runtimes.refused.iter().map(|(state, count)| runtime(state, *count)));
+        readings.extend(self.runtimes.active.iter().map(|(kind, count)| runtime(*kind, "active", *count)));
+        readings.extend(self.runtimes.refused.iter().map(|((kind, state), count)| runtime(*kind, state, *count)));
         readings.push(Reading::new("agent_causal_orphans_total", self.orphans));
         readings.push(Reading::new("agent_causal_conflicts_total", self.conflicts));
         readings.push(Reading::new("agent_span_excluded_total", self.excluded));

@@ -7,7 +7,7 @@ use tracemend_core::decode::{Event, Opened};
 use tracemend_core::ids::Tgid;
 
 use crate::attach::Session;
-use crate::attach::runtime::{Finder, Found, Refusal, Seen};
+use crate::attach::runtime::{Finder, Found, Kind, Refusal, Refused, Seen};
 
 /// Processes that are remembered as looked at. Beyond it all are looked at anew.
 const LOOKED_AT_MAX: usize = 32_768;
@@ -35,15 +35,15 @@ pub(super) struct Runtimes {
 /// What became of the processes that run a runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Adapted.
-    pub(super) active: u64,
-    /// Not adapted, by the reason.
-    pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Adapted, by the runtime.
+    pub(super) active: BTreeMap<Kind, u64>,
+    /// Not adapted, by the runtime and the reason.
+    pub(super) refused: BTreeMap<(Kind, &'static str), u64>,
 }
 
 impl Counts {
-    fn refuse(&mut self, kind: &'static str, first: bool) {
-        *self.refused.entry(kind).or_default() += u64::from(first);
+    fn refuse(&mut self, kind: Kind, why: &'static str, first: bool) {
+        *self.refused.entry((kind, why)).or_default() += u64::from(first);
     }
 }
 
@@ -93,7 +93,7 @@ impl Runtimes {
             }
             Event::Exit(exit) if exit.last => {
                 self.forget(exit.thread.process.tgid);
-                if self.counts.active > 0 {
+                if !self.counts.active.is_empty() {
                     self.ended.insert(exit.thread.process.tgid.0);
                 }
             }
@@ -125,20 +125,22 @@ impl Runtimes {
     fn adapt(&mut self, Seen { tgid, serves, outcome }: Seen, session: &mut Session) {
         let outcome = match outcome {
             Ok(found) => attach_to(&found, serves, session).map(|()| found),
-            Err(Refusal::NoRuntime) => return,
-            Err(why) => {
-                tracing::debug!(pid = tgid, %why, "its runtime is not adapted");
-                Err(why.kind())
+            Err(Refused { why: Refusal::NoRuntime, .. }) => return,
+            Err(Refused { kind, why }) => {
+                tracing::debug!(pid = tgid, runtime = kind.name(), %why, "its runtime is not adapted");
+                Err((kind, why.kind()))
             }
         };
         match outcome {
-            Ok(found) if found.python.is_none() => {}
+            Ok(found) if found.layout.is_none() => {}
             Ok(found) => {
                 let greenlets = found.greenlets.as_ref().err();
-                tracing::debug!(pid = tgid, version = found.version, serves, ?greenlets, "Python adapted");
-                self.counts.active += u64::from(self.adapted.insert(tgid, found).is_none());
+                let (runtime, version) = (found.kind.name(), &found.version);
+                tracing::debug!(pid = tgid, runtime, version, serves, ?greenlets, "adapted");
+                let active = self.counts.active.entry(found.kind).or_default();
+                *active += u64::from(self.adapted.insert(tgid, found).is_none());
             }
-            Err(kind) => self.counts.refuse(kind, self.refused.insert(tgid)),
+            Err((kind, why)) => self.counts.refuse(kind, why, self.refused.insert(tgid)),
         }
     }
 
@@ -155,8 +157,8 @@ impl Runtimes {
         self.looked_at.insert(tgid, serves);
         match self.adapted.get(&tgid.0) {
             Some(found) if serves => {
-                if let Err(kind) = attach_to(found, true, session) {
-                    self.counts.refuse(kind, self.refused.insert(tgid.0));
+                if let Err((kind, why)) = attach_to(found, true, session) {
+                    self.counts.refuse(kind, why, self.refused.insert(tgid.0));
                 }
                 // What it serves with has been loaded by now.
                 if found.greenlets.is_err() {
@@ -183,9 +185,9 @@ impl Runtimes {
 }
 
 /// Attaches what a process needs.
-fn attach_to(found: &Found, serves: bool, session: &mut Session) -> Result<(), &'static str> {
+fn attach_to(found: &Found, serves: bool, session: &mut Session) -> Result<(), (Kind, &'static str)> {
     session.adapt(found, serves).map_err(|error| {
         tracing::warn!(pid = found.tgid, error = format!("{error:#}"), "its runtime is not adapted");
-        "not attached"
+        (found.kind, "not attached")
     })
 }

@@ -7,8 +7,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use object::elf::{PT_TLS, R_X86_64_DTPMOD64};
 use object::read::elf::{ElfFile64, ProgramHeader as _};
-use object::read::{ReadCache, ReadCacheOps};
-use object::{LittleEndian, Object as _, ObjectSegment as _, ObjectSymbol as _, RelocationFlags, RelocationTarget};
+use object::read::{ReadCache, ReadCacheOps, ReadRef as _};
+use object::{
+    LittleEndian, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, RelocationFlags,
+    RelocationTarget,
+};
 
 use super::Refusal;
 
@@ -63,6 +66,7 @@ impl ReadCacheOps for Capped {
 
 /// A file that is what it says.
 pub(super) struct Elf<'a> {
+    cache: &'a ReadCache<Capped>,
     file: ElfFile64<'a, LittleEndian, &'a ReadCache<Capped>>,
 }
 
@@ -73,7 +77,7 @@ impl<'a> Elf<'a> {
     /// It is no such file.
     pub(super) fn parse(cache: &'a ReadCache<Capped>) -> Result<Self, Refusal> {
         let file = ElfFile64::parse(cache).map_err(|_| Refusal::Unreadable("the ELF headers of its runtime"))?;
-        Ok(Self { file })
+        Ok(Self { cache, file })
     }
 
     /// The address of an exported symbol.
@@ -113,6 +117,19 @@ impl<'a> Elf<'a> {
     pub(super) fn behind_marker(&self, address: u64) -> u64 {
         const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
         if self.bytes(address) == Some(ENDBR64) { address + ENDBR64.len() as u64 } else { address }
+    }
+
+    /// Address and size of the section whose name ends so: a prefix may tell what the loader relocates in it.
+    pub(super) fn section(&self, end: &str) -> Option<(u64, u64)> {
+        let is_it = |section: &object::read::elf::ElfSection64<'_, '_, _, _>| {
+            section.name_bytes().is_ok_and(|name| name.ends_with(end.as_bytes()))
+        };
+        self.file.sections().find(is_it).map(|section| (section.address(), section.size()))
+    }
+
+    /// As many bytes from an address on, as the file has them.
+    pub(super) fn piece(&self, address: u64, size: u64) -> Option<&'a [u8]> {
+        self.cache.read_bytes_at(self.file_offset(address)?, size).ok()
     }
 
     /// Bytes at an address, as the file has them.

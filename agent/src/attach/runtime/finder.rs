@@ -5,8 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Refusal;
-use super::python::{self, Found, Images};
+use super::{Found, Images, Kind, Refusal, Refused, find};
 
 /// A process that has just begun to run its program has its libraries, and its runtime's state, a moment later.
 const AGAIN: [Duration; 4] =
@@ -22,7 +21,7 @@ pub struct Seen {
     /// It was asked for as one that serves.
     pub serves: bool,
     /// What it runs, or why it is not adapted.
-    pub outcome: Result<Found, Refusal>,
+    pub outcome: Result<Found, Refused>,
 }
 
 /// A process to look at.
@@ -82,7 +81,9 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
                 waiting.insert((Instant::now(), tgid, serves), if young { 0 } else { AGAIN.len() });
             }
             Ok(Question { tgid, serves, .. }) => {
-                if answers.send(Seen { tgid, serves, outcome: Err(Refusal::TooMany) }).is_err() {
+                // Nobody knows what it runs.
+                let outcome = Err(Refused { kind: Kind::Python, why: Refusal::TooMany });
+                if answers.send(Seen { tgid, serves, outcome }).is_err() {
                     return;
                 }
             }
@@ -91,21 +92,22 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
         }
         while let Some(entry) = waiting.first_entry().filter(|entry| entry.key().0 <= Instant::now()) {
             let ((_, tgid, serves), looks) = entry.remove_entry();
-            match (python::find(tgid, &mut images), AGAIN.get(looks)) {
-                (Ok(found), Some(pause)) if found.python.is_none() => {
+            match (find(tgid, &mut images), AGAIN.get(looks)) {
+                (Ok(found), Some(pause)) if found.layout.is_none() => {
                     let known = looks > 0 || answers.send(Seen { tgid, serves, outcome: Ok(found) }).is_ok();
                     if !known {
                         return;
                     }
                     waiting.insert((Instant::now() + *pause, tgid, serves), looks + 1);
                 }
-                (Ok(found), None) if found.python.is_none() => {
-                    if answers.send(Seen { tgid, serves, outcome: Err(Refusal::NotStarted) }).is_err() {
+                (Ok(found), None) if found.layout.is_none() => {
+                    let outcome = Err(Refused { kind: found.kind, why: Refusal::NotStarted });
+                    if answers.send(Seen { tgid, serves, outcome }).is_err() {
                         return;
                     }
                 }
                 // An interpreter is known by its executable at once; its library, and its state, come later.
-                (Err(Refusal::Symbols(_)), Some(pause)) => {
+                (Err(Refused { why: Refusal::Symbols(_) | Refusal::NotStarted, .. }), Some(pause)) => {
                     waiting.insert((Instant::now() + *pause, tgid, serves), looks + 1);
                 }
                 // Every question is answered once.

@@ -2,15 +2,18 @@
 //!
 //! - `maps`: which files a process has mapped
 //! - `elf`: symbols and bytes of such a file, which nobody vouches for
-//! - `python`: CPython
+//! - `code`: a function's instructions, and which of them probes may go on
+//! - `python`: CPython; `go`: Go
 //! - `site`: a place for a probe; `probes`: what is attached
 //! - `selftest`: whether return probes are safe on this kernel
 //! - `finder`: looks at processes on a thread of its own
 //!
 //! A process that cannot be adapted is traced as before, and the reason is told.
 
+mod code;
 mod elf;
 mod finder;
+mod go;
 mod maps;
 mod probes;
 mod python;
@@ -18,8 +21,81 @@ pub mod selftest;
 mod site;
 
 pub use finder::{Finder, Seen};
-pub(in crate::attach) use probes::{Probes, load as load_probes};
-pub use python::{Found, Images, find};
+pub(in crate::attach) use probes::{Probes, load_all as load_probes};
+pub use python::Images;
+
+use agent_ebpf::wire::config::{Go, Python};
+use site::Site;
+
+/// A runtime that there is an adapter for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// CPython.
+    Python,
+    /// Go.
+    Go,
+}
+
+/// A process whose runtime was found, and where the probes of that go.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Process id.
+    pub tgid: u32,
+    /// What it runs.
+    pub kind: Kind,
+    /// The version, in words.
+    pub version: String,
+    /// Where probes go, in the order they are attached in.
+    pub sites: Vec<Site>,
+    /// Whether its greenlets are known, or why not.
+    pub greenlets: Result<(), Refusal>,
+    /// What the kernel half is told; none if the runtime has not started yet: then it is looked at again.
+    pub layout: Option<Layout>,
+}
+
+/// Where a runtime keeps things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Of CPython.
+    Python(Python),
+    /// Of Go.
+    Go(Go),
+}
+
+/// A process that is not adapted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Refused {
+    /// What it seems to run; meaningless where that is no runtime.
+    pub kind: Kind,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// Looks at a process.
+///
+/// # Errors
+/// The reason why it is not adapted.
+pub fn find(tgid: u32, images: &mut Images) -> Result<Found, Refused> {
+    match python::find(tgid, images) {
+        Err(Refusal::NoRuntime) => go::find(tgid, images).map_err(|why| Refused { kind: Kind::Go, why }),
+        outcome => outcome.map_err(|why| Refused { kind: Kind::Python, why }),
+    }
+}
+
+impl Kind {
+    /// All of them.
+    pub(in crate::attach) const ALL: [Self; 2] = [Self::Python, Self::Go];
+
+    /// Its name, as metrics have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Go => "go",
+        }
+    }
+}
 
 /// Why a process is not adapted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

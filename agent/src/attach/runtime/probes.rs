@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use agent_ebpf::wire::config::{Item, Python, TakesState, UnitKey, UnitState};
+use agent_ebpf::wire::config::{Go, Item, Python, TakesState, UnitKey, UnitState};
 use agent_ebpf::wire::names::{self, program};
 use anyhow::{Context as _, Result, bail};
 use aya::Ebpf;
@@ -13,29 +13,17 @@ use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeLink, UProbeScope};
 use zerocopy::FromBytes as _;
 
-use super::python::Found;
-use super::selftest;
 use super::site::Reach;
+use super::{Found, Kind, Layout, selftest};
 
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
 const PROBES_MAX: usize = 96;
-/// Programs, in the order they are loaded in.
-const PROGRAMS: [&str; 8] = [
-    program::PYTHON_FREE,
-    program::PYTHON_COPY,
-    program::GREENLET_FREE,
-    program::GREENLET_MAKE,
-    program::PYTHON_PUT,
-    program::PYTHON_GET,
-    program::PYTHON_APPEND,
-    program::PYTHON_POPLEFT,
-];
-
 type Bytes<const N: usize> = [u8; N];
 
 /// What is attached.
 pub(in crate::attach) struct Probes {
     pythons: HashMap<MapData, u32, Bytes<{ size_of::<Python>() }>>,
+    gos: HashMap<MapData, u32, Bytes<{ size_of::<Go>() }>>,
     units: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<UnitState>() }>>,
     items: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<Item>() }>>,
     takes: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<TakesState>() }>>,
@@ -43,8 +31,8 @@ pub(in crate::attach) struct Probes {
     attached: BTreeMap<Place, UProbeLink>,
     /// The agent's own program.
     program: PathBuf,
-    /// What became of the programs, once they were asked for.
-    loaded: Option<Result<(), String>>,
+    /// What became of the programs of each runtime, once they were asked for.
+    loaded: BTreeMap<Kind, Result<(), String>>,
 }
 
 impl Probes {
@@ -52,18 +40,19 @@ impl Probes {
         let mut take = |name: &str| ebpf.take_map(name).with_context(|| format!("the kernel half has no map {name}"));
         Ok(Self {
             pythons: HashMap::try_from(take(names::PYTHONS)?)?,
+            gos: HashMap::try_from(take(names::GOS)?)?,
             units: HashMap::try_from(take(names::UNITS)?)?,
             items: HashMap::try_from(take(names::ITEMS)?)?,
             takes: HashMap::try_from(take(names::TAKES)?)?,
             attached: BTreeMap::new(),
             program,
-            loaded: None,
+            loaded: BTreeMap::new(),
         })
     }
 
     /// Attaches the probes that a process needs, those for processes that serve if it does, and tells the kernel half of it.
     pub(in crate::attach) fn adapt(&mut self, ebpf: &mut Ebpf, found: &Found, serves: bool) -> Result<()> {
-        self.prepare(ebpf)?;
+        self.prepare(ebpf, found.kind)?;
         for site in &found.sites {
             let (scope, tgid) = match site.reach {
                 Reach::File => (UProbeScope::AllProcesses, 0),
@@ -87,15 +76,23 @@ impl Probes {
             let link = link.with_context(|| format!("cannot attach {} at {:#x}", site.program, site.offset))?;
             self.attached.insert(place, link);
         }
-        let Some(python) = found.python else { return Ok(()) };
-        let python: Bytes<{ size_of::<Python>() }> = zerocopy::transmute!(python);
-        self.pythons.insert(found.tgid, python, 0).context("too many Python processes")
+        match found.layout {
+            None => Ok(()),
+            Some(Layout::Python(python)) => {
+                let python: Bytes<{ size_of::<Python>() }> = zerocopy::transmute!(python);
+                self.pythons.insert(found.tgid, python, 0).context("too many Python processes")
+            }
+            Some(Layout::Go(go)) => {
+                let go: Bytes<{ size_of::<Go>() }> = zerocopy::transmute!(go);
+                self.gos.insert(found.tgid, go, 0).context("too many Go processes")
+            }
+        }
     }
 
-    /// Loads the programs if they are not, so that a process need not wait for that.
-    pub(in crate::attach) fn prepare(&mut self, ebpf: &mut Ebpf) -> Result<()> {
-        let load = || load(ebpf, &self.program).map_err(|error| format!("{error:#}"));
-        match self.loaded.get_or_insert_with(load) {
+    /// Loads the programs of a runtime if they are not, so that a process need not wait for that.
+    pub(in crate::attach) fn prepare(&mut self, ebpf: &mut Ebpf, kind: Kind) -> Result<()> {
+        let load = || load(ebpf, kind, &self.program).map_err(|error| format!("{error:#}"));
+        match self.loaded.entry(kind).or_insert_with(load) {
             Ok(()) => Ok(()),
             Err(why) => bail!("{why}"),
         }
@@ -134,12 +131,38 @@ fn forget<V: aya::Pod>(map: &mut HashMap<MapData, Bytes<{ size_of::<UnitKey>() }
     }
 }
 
-/// Loads the programs, and makes sure that they harm nobody.
-pub(in crate::attach) fn load(ebpf: &mut Ebpf, own: &Path) -> Result<()> {
-    for name in PROGRAMS {
+/// Loads the programs of every runtime.
+pub(in crate::attach) fn load_all(ebpf: &mut Ebpf, own: &Path) -> Result<()> {
+    Kind::ALL.into_iter().try_for_each(|kind| load(ebpf, kind, own))
+}
+
+/// Loads the programs of a runtime, and makes sure that they harm nobody.
+fn load(ebpf: &mut Ebpf, kind: Kind, own: &Path) -> Result<()> {
+    for name in programs(kind) {
         probe(ebpf, name)?.load().with_context(|| format!("cannot load {name}"))?;
     }
-    selftest::run(probe(ebpf, program::PYTHON_COPY)?, own).map_err(anyhow::Error::msg)
+    match kind {
+        Kind::Python => selftest::run(probe(ebpf, program::PYTHON_COPY)?, own).map_err(anyhow::Error::msg),
+        // None of its probes is a return probe.
+        Kind::Go => Ok(()),
+    }
+}
+
+/// In the order they are loaded in.
+const fn programs(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Python => &[
+            program::PYTHON_FREE,
+            program::PYTHON_COPY,
+            program::GREENLET_FREE,
+            program::GREENLET_MAKE,
+            program::PYTHON_PUT,
+            program::PYTHON_GET,
+            program::PYTHON_APPEND,
+            program::PYTHON_POPLEFT,
+        ],
+        Kind::Go => &[program::GO_ENDED, program::GO_MADE, program::GO_QUEUED, program::GO_WRITER, program::GO_ROUND],
+    }
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe> {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use agent_ebpf::wire::names::program;
 
-use super::super::Refusal;
 use super::super::elf::{Capped, Elf, Segment};
 use super::super::site::{Reach, Site};
+use super::super::{Refusal, go};
 use super::layout::{Layout, Version};
 use super::{greenlet, queues};
 
@@ -80,13 +80,15 @@ pub struct Images {
     pub(super) runtimes: Remembered<Image>,
     /// Of greenlet.
     pub(super) greenlets: Remembered<greenlet::Image>,
+    /// Of Go's programs.
+    pub(in crate::attach::runtime) programs: Remembered<go::Image>,
     /// Of the extension with the queues.
     pub(super) extensions: Remembered<Vec<Site>>,
 }
 
 /// What was read of files.
 #[derive(Debug)]
-pub(super) struct Remembered<T>(BTreeMap<FileId, Result<Arc<T>, Refusal>>);
+pub(in crate::attach::runtime) struct Remembered<T>(BTreeMap<FileId, Result<Arc<T>, Refusal>>);
 
 /// What tells a file from another, and from what it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +110,7 @@ impl<T> Remembered<T> {
     ///
     /// # Errors
     /// The reason why it says nothing.
-    pub(super) fn of(
+    pub(in crate::attach::runtime) fn of(
         &mut self,
         file: File,
         read: impl FnOnce(&Arc<File>) -> Result<T, Refusal>,

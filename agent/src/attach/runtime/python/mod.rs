@@ -18,27 +18,11 @@ use std::path::Path;
 
 use agent_ebpf::wire::config::Python;
 
-use super::Refusal;
 use super::maps::{Mapping, open};
-use super::site::Site;
+use super::{Found, Kind, Refusal};
 use check::Expected;
 use image::Image;
 pub use image::Images;
-
-/// A Python process, and where the probes of its runtime go.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// Process id.
-    pub tgid: u32,
-    /// The version, in words.
-    pub version: String,
-    /// Where probes go, in the order they are attached in.
-    pub sites: Vec<Site>,
-    /// Whether its greenlets are known, or why not.
-    pub greenlets: Result<(), Refusal>,
-    /// What the kernel half is told; none if the runtime has not started yet: then it is looked at again.
-    pub python: Option<Python>,
-}
 
 /// Looks at a process.
 ///
@@ -96,5 +80,6 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
     let of_greenlet = greenlets.iter().flat_map(|greenlets| &greenlets.image.sites);
     let sites = image.sites.iter().chain(extension).chain(of_greenlet).cloned().collect();
     let greenlets = greenlets.and_then(|greenlets| if greenlets.seen { Ok(()) } else { Err(Refusal::NotStarted) });
-    Ok(Found { tgid, version: image.version.to_string(), sites, greenlets, python: started.then_some(python) })
+    let layout = started.then_some(super::Layout::Python(python));
+    Ok(Found { tgid, kind: Kind::Python, version: image.version.to_string(), sites, greenlets, layout })
 }

@@ -1,0 +1,100 @@
+//! Go: goroutines as units, and net/http's connections, whose own goroutine sends for another.
+//!
+//! Hooks: probes at instructions that the kernel emulates (agent/src/attach/runtime/go/sites.rs), none of them a return probe,
+//! since Go moves stacks. What runs on a thread is read at the payload hooks.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::macros::uprobe;
+use aya_ebpf::programs::ProbeContext;
+
+use crate::kernel::go::{self, behind, number, running};
+use crate::kernel::task::{Registers, Task};
+use crate::kernel::user::read;
+use crate::units;
+
+/// A goroutine was made, and has its number: `g` in rax.
+#[uprobe]
+pub fn go_made_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    made(registers.rax(), registers.r14());
+    0
+}
+
+/// A goroutine that was made is put into a queue: `g` in rbx.
+#[uprobe]
+pub fn go_queued_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    made(registers.rbx(), registers.r14());
+    0
+}
+
+/// A goroutine ends.
+#[uprobe]
+pub fn go_ended_in(ctx: ProbeContext) -> u32 {
+    ended(Registers::from_probe(ctx.as_ptr()).rax());
+    0
+}
+
+/// The goroutine begins that writes to a connection.
+#[uprobe]
+pub fn go_writer_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    if !registers.below_or_equal() {
+        writes(registers.r14());
+    }
+    0
+}
+
+/// A goroutine has a connection send its request.
+#[uprobe]
+pub fn go_round_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    if !registers.below_or_equal() {
+        calls(registers.rax(), registers.r14());
+    }
+    0
+}
+
+#[inline(never)]
+fn made(child: u64, g0: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid())?;
+    let (child, creator) = (number(&go, child), behind(&go, g0));
+    // A timer's goroutine is made by nobody.
+    if child == 0 || creator == 0 {
+        return None;
+    }
+    units::created_by(task, creator, child)
+}
+
+#[inline(never)]
+fn ended(g: u64) -> Option<()> {
+    let task = Task::current();
+    let number = number(&*go::go(task.tgid())?, g);
+    if number == 0 { None } else { units::freed(task, number) }
+}
+
+#[inline(never)]
+fn writes(g: u64) -> Option<()> {
+    let task = Task::current();
+    let number = running(&*go::go(task.tgid())?, g);
+    if number == 0 { None } else { units::works_for_others(task, number) }
+}
+
+/// `persistConn.conn` holds a `*net.TCPConn`, which begins with a `*netFD`, which has its descriptor behind a lock of 16
+/// bytes (net/fd_unix.go, internal/poll/fd_unix.go). Anything else, as TLS's, leads to no socket.
+#[inline(never)]
+fn calls(connection: u64, g: u64) -> Option<()> {
+    const DESCRIPTOR: u64 = 16;
+    let task = Task::current();
+    let go = go::go(task.tgid())?;
+    let caller = running(&go, g);
+    if caller == 0 || go.connection == 0 {
+        return None;
+    }
+    let tcp: u64 = read(connection + u64::from(go.connection))?;
+    let socket: u64 = read(tcp)?;
+    let descriptor: u64 = read(socket + DESCRIPTOR)?;
+    let cookie = task.cookie_of(descriptor as u32);
+    if cookie == 0 { None } else { units::has_sent(task, caller, cookie) }
+}
