@@ -36,11 +36,11 @@ fn adapted(test: &str, with: impl Fn(&mut Stage, &mut Actor) -> Result<()>) -> R
         let images = &mut runtime::Images::default();
         let without = runtime::find(actor.pid(), images)?;
         assert_eq!(without.greenlets, Err(runtime::Refusal::NoRuntime));
-        stage.session.adapt(&without, false)?;
+        stage.session.adapt(&without, true)?;
         actor.does(BEGIN)?;
         let found = runtime::find(actor.pid(), images)?;
         ensure!(found.greenlets.is_ok(), "{}: {:?}", interpreter.display(), found.greenlets);
-        stage.session.adapt(&found, false)?;
+        stage.session.adapt(&found, true)?;
         stage.told()?;
         with(&mut stage, &mut actor)?;
     }

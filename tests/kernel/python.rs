@@ -15,7 +15,7 @@ fn adapted(test: &str) -> Result<Option<(Stage, Actor)>> {
     let Some((mut stage, mut actor)) = Stage::open(test)? else {
         return Ok(None);
     };
-    stage.session.adapt(&runtime::find(actor.pid(), &mut runtime::Images::default())?, false)?;
+    stage.session.adapt(&runtime::find(actor.pid(), &mut runtime::Images::default())?, true)?;
     actor.does("import contextvars; a, b = tcp(); c, d = tcp(); e, f = tcp(); reader = contextvars.copy_context()")?;
     Ok(Some((stage, actor)))
 }
@@ -165,7 +165,7 @@ fn a_forged_runtime_misleads_about_itself_alone() -> Result<()> {
         return Ok(());
     };
     let mut honest = stage.traced_actor()?;
-    stage.session.adapt(&runtime::find(honest.pid(), &mut runtime::Images::default())?, false)?;
+    stage.session.adapt(&runtime::find(honest.pid(), &mut runtime::Images::default())?, true)?;
     honest.does("import contextvars; a, b = tcp(); c, d = tcp(); reader = contextvars.copy_context()")?;
     // An interpreter whose list of threads leads round and round, and one that leads nowhere.
     forger.does(

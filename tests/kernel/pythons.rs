@@ -68,7 +68,7 @@ fn links(stage: &mut Stage, interpreter: &Path, minor: u8) -> Result<()> {
     stage.session.targets().add(actor.pid())?;
     let found = runtime::find(actor.pid(), &mut runtime::Images::default())?;
     assert!(found.version.starts_with(&format!("3.{minor}.")), "{}", found.version);
-    stage.session.adapt(&found, false)?;
+    stage.session.adapt(&found, true)?;
     actor.does(SERVE)?;
     // With more threads than one.
     assert_eq!(runtime::find(actor.pid(), &mut runtime::Images::default())?.layout, found.layout);

@@ -267,7 +267,7 @@ impl Stages {
 
     fn event(&mut self, event: Event) {
         let Self { facts, runtimes, session, core, out, .. } = self;
-        runtimes.before(&event, session);
+        runtimes.before(&event);
         facts.before(&event, session.targets(), |process| core.push(Event::Process(process), out));
         let executed = match &event {
             Event::Exec { process, .. } => Some(*process),

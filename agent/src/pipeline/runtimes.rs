@@ -12,6 +12,9 @@ use crate::attach::runtime::{Finder, Found, Kind, Refusal, Refused, Seen};
 /// Processes that are remembered as looked at. Beyond it all are looked at anew.
 const LOOKED_AT_MAX: usize = 32_768;
 
+/// A process that serves may load greenlets later, and then return probes must go.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The start waits so long at most for the processes that are there.
 const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,8 @@ pub(super) struct Runtimes {
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
     counts: Counts,
+    /// When processes that serve were looked at again.
+    looked_again: Instant,
 }
 
 /// What became of the processes that run a runtime.
@@ -62,6 +67,7 @@ impl Runtimes {
             refused: HashSet::new(),
             ended: BTreeSet::new(),
             counts: Counts::default(),
+            looked_again: Instant::now(),
         };
         there.iter().for_each(|tgid| runtimes.look_at(*tgid, false, false));
         if let Err(error) = session.prepare_runtimes() {
@@ -83,7 +89,7 @@ impl Runtimes {
     }
 
     /// Looks at the process of an event if it is new.
-    pub(super) fn before(&mut self, event: &Event, session: &mut Session) {
+    pub(super) fn before(&mut self, event: &Event) {
         match event {
             Event::Exec { process, .. } => {
                 self.forget(process.tgid);
@@ -97,12 +103,12 @@ impl Runtimes {
                     self.ended.insert(exit.thread.process.tgid.0);
                 }
             }
-            Event::Listen(listen) => self.acts(listen.process.tgid, true, session),
+            Event::Listen(listen) => self.acts(listen.process.tgid, true),
             Event::Open(open) => {
                 let serves = matches!(open.opened, Opened::Passive | Opened::ListeningPort);
-                self.acts(open.actor.thread.process.tgid, serves, session);
+                self.acts(open.actor.thread.process.tgid, serves);
             }
-            Event::Data(data) => self.acts(data.actor.thread.process.tgid, false, session),
+            Event::Data(data) => self.acts(data.actor.thread.process.tgid, false),
             _ => {}
         }
     }
@@ -115,8 +121,15 @@ impl Runtimes {
         }
     }
 
-    /// Forgets what has ended.
+    /// Forgets what has ended, and looks from time to time at what processes that serve have loaded since.
     pub(super) fn tick(&mut self, session: &mut Session) {
+        if self.looked_again.elapsed() >= LOOK_AGAIN {
+            self.looked_again = Instant::now();
+            let adapted =
+                self.adapted.iter().filter(|(_, found)| found.kind == Kind::Python && found.greenlets.is_err());
+            let serving = adapted.map(|(tgid, _)| Tgid(*tgid)).filter(|tgid| self.looked_at.get(tgid) == Some(&true));
+            serving.for_each(|tgid| self.look_at(tgid, false, true));
+        }
         if !self.ended.is_empty() {
             session.forget_units(&std::mem::take(&mut self.ended));
         }
@@ -146,7 +159,7 @@ impl Runtimes {
 
     /// A process is told of: looks at it if that is for the first time, and it was not adapted as it began; and once more if it
     /// serves.
-    fn acts(&mut self, tgid: Tgid, serves: bool, session: &mut Session) {
+    fn acts(&mut self, tgid: Tgid, serves: bool) {
         let known = self.looked_at.get(&tgid).copied();
         if known.is_some_and(|as_serving| as_serving || !serves) {
             return;
@@ -155,18 +168,9 @@ impl Runtimes {
             self.looked_at.clear();
         }
         self.looked_at.insert(tgid, serves);
-        match self.adapted.get(&tgid.0) {
-            Some(found) if serves => {
-                if let Err((kind, why)) = attach_to(found, true, session) {
-                    self.counts.refuse(kind, why, self.refused.insert(tgid.0));
-                }
-                // What it serves with has been loaded by now.
-                if found.greenlets.is_err() {
-                    self.look_at(tgid, false, true);
-                }
-            }
-            Some(_) => {}
-            None => self.look_at(tgid, false, serves),
+        // What it serves with has been loaded by now.
+        if serves || !self.adapted.contains_key(&tgid.0) {
+            self.look_at(tgid, false, serves);
         }
     }
 

@@ -53,6 +53,10 @@ impl Probes {
     /// Attaches the probes that a process needs, those for processes that serve if it does, and tells the kernel half of it.
     pub(in crate::attach) fn adapt(&mut self, ebpf: &mut Ebpf, found: &Found, serves: bool) -> Result<()> {
         self.prepare(ebpf, found.kind)?;
+        // What was safe when it was looked at before may not be any more.
+        let stands =
+            |place: &Place| found.sites.iter().any(|site| (site.inode, site.offset) == (place.inode, place.offset));
+        self.attached.retain(|place, _| place.tgid != found.tgid || stands(place));
         for site in &found.sites {
             let (scope, tgid) = match site.reach {
                 Reach::File => (UProbeScope::AllProcesses, 0),

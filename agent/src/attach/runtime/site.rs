@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub enum Reach {
     /// All that use the file.
     File,
-    /// One process, once it serves: the place is passed too often to be watched everywhere.
+    /// One process, once it serves: the place is passed too often to be watched everywhere, or its probe is a return probe.
     Serving,
 }
 

@@ -53,7 +53,7 @@ impl Image {
         // What is freed must be known before what is made is.
         let mut sites = vec![
             Site::new(program::PYTHON_FREE, file, in_file(elf.behind_marker(free))?, Reach::File),
-            Site::new(program::PYTHON_COPY, file, in_file(copy)?, Reach::File),
+            Site::new(program::PYTHON_COPY, file, in_file(copy)?, Reach::Serving),
         ];
         sites.extend(queues::in_runtime(&elf, file));
         Ok(Self {

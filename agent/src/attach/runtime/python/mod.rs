@@ -17,12 +17,15 @@ mod queues;
 use std::path::Path;
 
 use agent_ebpf::wire::config::Python;
+use agent_ebpf::wire::names::program;
 
 use super::maps::{Mapping, open};
+use super::site::Site;
 use super::{Found, Kind, Refusal};
 use check::Expected;
 use image::Image;
 pub use image::Images;
+use layout::Version;
 
 /// Looks at a process.
 ///
@@ -40,6 +43,16 @@ pub fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
         }
     }
     Err(refusal)
+}
+
+/// False for return probes on what may run a greenlet, which would come back on another stack: `SimpleQueue.get` calls
+/// handlers of signals; a copy of a context may collect garbage up to 3.11, and with it a greenlet that has not ended.
+fn is_safe_beside_greenlets(site: &Site, version: Version) -> bool {
+    match site.program {
+        program::PYTHON_GET => false,
+        program::PYTHON_COPY => version.minor >= 12,
+        _ => true,
+    }
 }
 
 fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> Result<Found, Refusal> {
@@ -78,7 +91,10 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
     let extension = extension.and_then(|file| images.extensions.of(file, queues::in_extension).ok());
     let extension = extension.iter().flat_map(|sites| sites.iter());
     let of_greenlet = greenlets.iter().flat_map(|greenlets| &greenlets.image.sites);
-    let sites = image.sites.iter().chain(extension).chain(of_greenlet).cloned().collect();
+    let mut sites: Vec<Site> = image.sites.iter().chain(extension).chain(of_greenlet).cloned().collect();
+    if !matches!(greenlets, Err(Refusal::NoRuntime)) {
+        sites.retain(|site| is_safe_beside_greenlets(site, image.version));
+    }
     let greenlets = greenlets.and_then(|greenlets| if greenlets.seen { Ok(()) } else { Err(Refusal::NotStarted) });
     let layout = started.then_some(super::Layout::Python(python));
     Ok(Found { tgid, kind: Kind::Python, version: image.version.to_string(), sites, greenlets, layout })

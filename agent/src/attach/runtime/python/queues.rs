@@ -50,10 +50,10 @@ pub(super) fn in_extension(file: &Arc<File>) -> Result<Vec<Site>, Refusal> {
 
 fn simple_queue(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
     let Some([get, get_nowait, put, put_nowait]) = elf.methods(SIMPLE_QUEUE) else { return Vec::new() };
-    let site = |program, at| Some(Site::new(program, file, elf.file_offset(at)?, Reach::File));
+    let site = |program, at, reach| Some(Site::new(program, file, elf.file_offset(at)?, reach));
     // A return probe needs the very beginning.
-    let takes = [get, get_nowait].map(|at| site(program::PYTHON_GET, at));
-    let puts = [put, put_nowait].map(|at| site(program::PYTHON_PUT, elf.behind_marker(at)));
+    let takes = [get, get_nowait].map(|at| site(program::PYTHON_GET, at, Reach::Serving));
+    let puts = [put, put_nowait].map(|at| site(program::PYTHON_PUT, elf.behind_marker(at), Reach::File));
     takes.into_iter().chain(puts).flatten().collect()
 }
 
