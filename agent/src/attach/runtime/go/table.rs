@@ -21,6 +21,23 @@ const BUILD_HEAD: u64 = 32;
 /// `flagsVersionInl`: the version is where it is said to be, as from 1.18 on.
 const BUILD_INLINE: u8 = 2;
 
+/// Where the table is: address and bytes up to the end of its section. C's linker puts it among other data that is relocated
+/// where code may be moved, up to 1.25: there it is known by how it begins.
+fn section(elf: &Elf<'_>) -> Option<(u64, u64)> {
+    /// Of x86-64: two zeros, the smallest instruction's size, a pointer's.
+    const REST: [u8; 4] = [0, 0, 1, 8];
+    if let Some(own) = elf.section(".gopclntab") {
+        return Some(own);
+    }
+    elf.section(".go.buildinfo")?;
+    let (address, size) = elf.section(".data.rel.ro")?;
+    let words = elf.piece(address, size)?.as_chunks::<8>().0.iter();
+    let begins = |word: &[u8; 8]| MAGICS.iter().any(|magic| [magic.to_le_bytes(), REST].concat() == word);
+    let mut places = words.enumerate().filter(|(_, word)| begins(word)).map(|(index, _)| index as u64 * 8);
+    let place = places.next().filter(|_| places.next().is_none())?;
+    Some((address + place, size - place))
+}
+
 /// All functions of a program.
 pub(super) struct Table<'a> {
     text: u64,
@@ -43,7 +60,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// The program is not Go's, or from before 1.18.
     pub(super) fn parse(elf: &Elf<'a>) -> Result<Self, Refusal> {
-        let (address, size) = elf.section(".gopclntab").ok_or(Refusal::NoRuntime)?;
+        let (address, size) = section(elf).ok_or(Refusal::NoRuntime)?;
         let broken = Refusal::Unreadable("its table of functions");
         let header = elf.piece(address, HEADER_BYTES).ok_or(broken.clone())?;
         let mut bytes = Bytes(header);
@@ -68,7 +85,7 @@ impl<'a> Table<'a> {
 
     /// Where the table is, and what it begins with.
     pub(super) fn beginning(elf: &Elf<'_>) -> Option<(u64, [u8; 4])> {
-        let (address, _) = elf.section(".gopclntab")?;
+        let (address, _) = section(elf)?;
         Some((address, elf.bytes(address)?))
     }
 
