@@ -21,9 +21,9 @@ use crate::units::{self, NO_CLAIM};
 /// [`agent_ebpf::wire::config::UnitKey::pad`] of an item: its address may be a unit's as well.
 const ITEM: u32 = 1;
 
-/// Something is put into a queue.
+/// Something is put into a queue, which may be empty so far.
 #[inline(never)]
-pub fn put(queue: u64, item: u64) -> Option<()> {
+pub fn put(queue: u64, item: u64, empty: bool) -> Option<()> {
     let task = Task::current();
     let none = python::none(task.tgid())?;
     if item == 0 || item == none {
@@ -36,8 +36,11 @@ pub fn put(queue: u64, item: u64) -> Option<()> {
     thread.item.count = 1;
     key(task, &mut thread, item);
     if let Some(known) = ITEMS.get_ptr_mut(&thread.key).and_then(Value::<Item>::new) {
-        again(known, &thread.item);
-        return None;
+        // What was noted of an empty queue was taken unseen, before its probe was there: the address is another's by now.
+        if !empty || known.queue != queue {
+            again(known, &thread.item);
+            return None;
+        }
     }
     if ITEMS.insert(&thread.key, &thread.item, u64::from(BPF_ANY)).is_err() {
         units::full(task, loss::ITEMS_FULL);

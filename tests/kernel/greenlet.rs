@@ -13,7 +13,7 @@ use crate::stage::{Stage, Told, options, scene};
 /// What the actors' programs begin with: a connection on which they serve (`b`), some over which they call, and a hub, as
 /// gevent has one.
 const BEGIN: &str = "\
-import contextvars, greenlet
+import contextvars, greenlet, sys
 a, b = tcp(); pairs = [tcp() for _ in range(4)]; (c, _), (e, _), (g, _), (h, _) = pairs
 hub = greenlet.greenlet(lambda: greenlet.getcurrent().parent.switch())
 hub.switch()
@@ -131,7 +131,8 @@ fn a_freed_greenlet_takes_its_tags_along() -> Result<()> {
     })
 }
 
-/// Greenlets that share a context are told apart, and so are contexts in one greenlet.
+/// Greenlets that share a context are told apart, and so are contexts in one greenlet, where copies of these are seen: up to
+/// 3.11 they are not beside greenlets.
 #[test]
 fn the_later_of_a_greenlet_and_a_context_is_the_unit() -> Result<()> {
     adapted("the_later_of_a_greenlet_and_a_context_is_the_unit", |stage, actor| {
@@ -144,6 +145,10 @@ fn the_later_of_a_greenlet_and_a_context_is_the_unit() -> Result<()> {
         let told = stage.told()?;
         let [one, two] = ran(&told)[..] else { panic!("two units, not {told:#?}") };
         assert_ne!(one.id, two.id);
+        let version: u64 = actor.number("sys.version_info.minor")?;
+        if version < 12 {
+            return Ok(());
+        }
         actor.does(
             "def loop():\n    tasks = [contextvars.copy_context() for _ in range(2)]\n\
             \x20   for task, sock in zip(tasks, (g, h)): task.run(sock.send, b'call')\n\

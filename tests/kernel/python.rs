@@ -145,11 +145,13 @@ fn processes_that_are_killed_leave_no_units() -> Result<()> {
         return Ok(());
     };
     actor.does("kept = [contextvars.copy_context() for _ in range(100)]")?;
-    // Its child is adapted as it is, and its contexts are units of their own.
-    let child = "child = os.fork()\nif child == 0:\n  kept += [contextvars.copy_context() for _ in range(50)]\n  time.sleep(60)";
+    // Its child is adapted as it is, and its contexts are units of their own, once it serves.
+    let child = "child = os.fork()\nif child == 0:\n  time.sleep(0.5)\n  kept += [contextvars.copy_context() for _ in range(50)]\n  time.sleep(60)";
     actor.does(child)?;
     let child = u32::try_from(actor.number("child")?)?;
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    let found = runtime::find(child, &mut runtime::Images::default())?;
+    stage.session.adapt(&found, true)?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(stage.session.units() >= 150, "{}", stage.session.units());
     actor.does("os.kill(child, 9); os.waitpid(child, 0)")?;
     let pid = actor.pid();

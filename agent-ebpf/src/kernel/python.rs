@@ -90,6 +90,17 @@ extern "C" fn find_thread_state(tgid: u64, pointer: u64) -> u64 {
     0
 }
 
+/// True if nothing is in a `SimpleQueue`, as far as is known.
+#[inline(always)]
+pub fn is_empty(tgid: u32, queue: u64) -> bool {
+    /// `PyVarObject.ob_size`.
+    const SIZE: u64 = 16;
+    let Some(python) = python(tgid).filter(|python| python.simple_list != 0) else { return false };
+    let place = queue + u64::from(python.simple_list);
+    let size = read::<u64>(place).and_then(|list| read::<u64>(list + SIZE));
+    size.is_some() && size == read::<u64>(place + 8)
+}
+
 /// Address of `None` in a process of Python's.
 #[inline(always)]
 pub fn none(tgid: u32) -> Option<u64> {

@@ -52,7 +52,7 @@ pub fn py_free_in(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn py_put_in(ctx: ProbeContext) -> u32 {
     if let (Some(queue), Some(arguments)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1)) {
-        items::put(queue, read::<u64>(arguments).unwrap_or(0));
+        items::put(queue, read::<u64>(arguments).unwrap_or(0), is_empty(queue));
     }
     0
 }
@@ -70,7 +70,7 @@ pub fn py_append_in(ctx: ProbeContext) -> u32 {
     if let (Some(deque), Some(item)) = (ctx.arg(0), ctx.arg(1))
         && is_called_by(PUT)
     {
-        items::put(deque, item);
+        items::put(deque, item, read::<u64>(deque + SIZE) == Some(0));
     }
     0
 }
@@ -107,6 +107,11 @@ fn freed(address: u64) -> Option<()> {
 fn is_called_by(name: u64) -> bool {
     let task = Task::current();
     task.thread().is_some_and(|mut thread| python::is_called_by(task, &mut thread, name))
+}
+
+#[inline(never)]
+fn is_empty(queue: u64) -> bool {
+    python::is_empty(Task::current().tgid(), queue)
 }
 
 /// The first item of a deque; 0 if it is empty.

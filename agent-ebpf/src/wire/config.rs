@@ -206,6 +206,10 @@ pub struct Python {
     pub greenlet_variable: u32,
     /// Address of `PyGreenlet_Type`.
     pub greenlet_class: u64,
+    /// `simplequeueobject.lst` (Modules/_queuemodule.c), which `lst_pos` follows; 0 where items are not in a list.
+    pub simple_list: u32,
+    /// Zero.
+    pub pad: u32,
 }
 
 impl Python {
@@ -283,7 +287,7 @@ pub struct TakesState {
 }
 
 const _: () = {
-    assert!(size_of::<Python>() == 72);
+    assert!(size_of::<Python>() == 80);
     assert!(size_of::<Go>() == 16);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 80);

@@ -132,6 +132,7 @@ mod tests {
         native_id: Some(16),
         context: 24,
         frame: Frame { thread: 0, within: 0, code: 0, name: 0, text: 0 },
+        simple_list: 0,
     };
     const TYPE: u64 = 0x7e57;
 

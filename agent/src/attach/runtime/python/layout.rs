@@ -46,6 +46,8 @@ pub(super) struct Layout {
     pub(super) context: u32,
     /// Where the frame that runs is told.
     pub(super) frame: Frame,
+    /// `simplequeueobject.lst`; 0 from 3.13 on, where items are in no list.
+    pub(super) simple_list: u32,
 }
 
 /// Where the code that runs, and its name, are told.
@@ -99,7 +101,8 @@ impl Layout {
             _ => [72, Python::DIRECT, 0, 120, 40],
         };
         let frame = Frame { thread, within, code, name, text };
-        Some(Self { interpreters_head, threads_head, thread_next, thread_id, native_id, context, frame })
+        let simple_list = if minor < 13 { 32 } else { 0 };
+        Some(Self { interpreters_head, threads_head, thread_next, thread_id, native_id, context, frame, simple_list })
     }
 
     /// The same with what this very build says of itself: all but the places of the context, and of a frame's members.
@@ -214,6 +217,7 @@ mod tests {
             native_id: Some(5),
             context: of_14.context,
             frame: Frame { thread: 6, ..of_14.frame },
+            simple_list: 0,
         };
         assert_eq!(of_14.corrected(version(14, 10), &told_by_14), Ok(corrected));
         let told_by_13 = burnt_in(&[(1, 0x030d_00f0), (5, 1), (9, 2), (21, 3), (23, 6), (24, 4), (25, 5)]);

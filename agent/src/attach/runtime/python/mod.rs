@@ -86,6 +86,8 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
         greenlet_slot: places.slot,
         greenlet_variable: places.variable,
         greenlet_class: places.class,
+        simple_list: layout.simple_list,
+        pad: 0,
     };
     let extension = queues::extension(tgid, image.version, Path::new(&mapping.path), all);
     let extension = extension.and_then(|file| images.extensions.of(file, queues::in_extension).ok());
