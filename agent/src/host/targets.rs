@@ -17,7 +17,8 @@ impl Host {
     /// The processes that `targets` name now, and all their descendants, in order of their ids. Nothing if `targets`
     /// name none: then there is nothing to select.
     pub fn targeted(&mut self, targets: &Targets) -> Vec<Tgid> {
-        let owned = self.owners(&targets.ports);
+        let none = targets.ports.is_empty();
+        let owned = if none { BTreeMap::new() } else { self.owners(|port| targets.ports.contains(&port)) };
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let mut named = Vec::new();
         for pid in self.proc.pids().unwrap_or_default() {
@@ -99,14 +100,22 @@ impl Host {
         }
     }
 
-    /// By network namespace, the inodes of the sockets that listen on one of `ports`.
-    fn owners(&self, ports: &[u16]) -> BTreeMap<u32, BTreeSet<u64>> {
-        let mut owned: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
-        if ports.is_empty() {
-            return owned;
+    /// Which of some processes hold a socket that listens.
+    #[must_use]
+    pub fn serving(&self, some: &[Tgid]) -> Vec<Tgid> {
+        if some.is_empty() {
+            return Vec::new();
         }
+        let owned = self.owners(|_| true);
+        let serves = |tgid: &&Tgid| self.proc.process(tgid.0).is_ok_and(|dir| owns(&dir, &owned));
+        some.iter().filter(serves).copied().collect()
+    }
+
+    /// By network namespace, the inodes of the sockets that listen on ports that are meant.
+    fn owners(&self, meant: impl Fn(u16) -> bool) -> BTreeMap<u32, BTreeSet<u64>> {
+        let mut owned: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
         for (listener, inodes) in listeners::all(&self.proc) {
-            if ports.contains(&listener.port) {
+            if meant(listener.port) {
                 owned.entry(listener.netns).or_default().extend(inodes);
             }
         }

@@ -108,7 +108,7 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
         Engine::new(engine::Options { nonce, excluded: Box::new(move |target| exclude.matches(target)), explain });
     let everything = config.targets.is_everything();
     let there = if everything { host.all() } else { host.targeted(&config.targets) };
-    let runtimes = Runtimes::start(everything, &there, &mut session);
+    let runtimes = Runtimes::start(everything, &there, &host, &mut session);
     on_ready(&Ready { hooks: std::mem::take(&mut session.hooks), destination: ready });
     let mut stages = Stages {
         session,

@@ -8,6 +8,7 @@ use tracemend_core::ids::Tgid;
 
 use crate::attach::Session;
 use crate::attach::runtime::{Finder, Found, Kind, Refusal, Refused, Seen};
+use crate::host::Host;
 
 /// Processes that are remembered as looked at. Beyond it all are looked at anew.
 const LOOKED_AT_MAX: usize = 32_768;
@@ -55,7 +56,7 @@ impl Counts {
 impl Runtimes {
     /// Begins with the processes that are there, so that nothing of theirs is missed from here on; those that cannot be looked
     /// at in time follow later.
-    pub(super) fn start(everything: bool, there: &[Tgid], session: &mut Session) -> Self {
+    pub(super) fn start(everything: bool, there: &[Tgid], host: &Host, session: &mut Session) -> Self {
         let finder = Finder::start()
             .inspect_err(|error| tracing::warn!(%error, "no runtime is adapted: its thread cannot start"))
             .ok();
@@ -74,13 +75,21 @@ impl Runtimes {
             tracing::warn!(error = format!("{error:#}"), "no runtime is adapted");
         }
         let until = Instant::now() + FIRST_LOOK_MAX;
-        for _ in there {
-            match runtimes.finder.as_ref().and_then(|finder| finder.wait(until)) {
-                Some(seen) => runtimes.adapt(seen, session),
+        runtimes.await_answers(there.len(), until, session);
+        let adapted: Vec<Tgid> = runtimes.adapted.keys().map(|tgid| Tgid(*tgid)).collect();
+        let serving = host.serving(&adapted);
+        serving.iter().for_each(|tgid| runtimes.acts(*tgid, true));
+        runtimes.await_answers(serving.len(), until, session);
+        runtimes
+    }
+
+    fn await_answers(&mut self, answers: usize, until: Instant, session: &mut Session) {
+        for _ in 0..answers {
+            match self.finder.as_ref().and_then(|finder| finder.wait(until)) {
+                Some(seen) => self.adapt(seen, session),
                 None => break,
             }
         }
-        runtimes
     }
 
     /// What became of them so far.
