@@ -96,7 +96,7 @@ pub static SENDS_FOR: LruHashMap<u64, UnitState, 16384> = LruHashMap::new();
 pub static UNITS: HashMap<UnitKey, UnitState, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Items in queues of runtimes: written by the probes that see them put, deleted by those that see them taken, and by user
-/// space when their process has ended or they were not taken for long. 32,768 items a host.
+/// space when their process has ended. 32,768 items a host.
 #[btf_map]
 pub static ITEMS: HashMap<UnitKey, Item, 32768, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 

@@ -35,18 +35,24 @@ fn reasons_of_dropped_spans_are_listed() {
 #[test]
 fn programs_and_maps_are_listed() {
     use names::program::{
-        EXEC, EXIT, FORK, GREENLET_FREE, GREENLET_MAKE, PYTHON_COPY, PYTHON_FREE, SOCK_RECV, SOCK_SEND, SOCK_STATE,
+        EXEC, EXIT, FORK, GO_ENDED, GO_MADE, GO_QUEUED, GO_ROUND, GO_WRITER, GREENLET_FREE, GREENLET_MAKE,
+        PYTHON_APPEND, PYTHON_COPY, PYTHON_FREE, PYTHON_GET, PYTHON_POPLEFT, PYTHON_PUT, SOCK_RECV, SOCK_SEND,
+        SOCK_STATE,
     };
-    for program in
-        [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT, GREENLET_FREE, GREENLET_MAKE, PYTHON_COPY, PYTHON_FREE]
-    {
+    let always = [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT];
+    let of_python = [PYTHON_COPY, PYTHON_FREE, PYTHON_PUT, PYTHON_GET, PYTHON_APPEND, PYTHON_POPLEFT];
+    let of_others = [GREENLET_FREE, GREENLET_MAKE, GO_MADE, GO_QUEUED, GO_ENDED, GO_WRITER, GO_ROUND];
+    for program in always.into_iter().chain(of_python).chain(of_others) {
         assert!(is_listed(KERNELS, program), "{program}");
     }
     use names::{
-        CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS, UNITS,
+        CONTROL, COUNTS, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS,
+        TAKES, UNITS,
     };
     let maps = [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS];
-    for map in maps.into_iter().chain([UNITS]).chain(["CONNECTIONS", "THREADS", "SCRATCH"]) {
+    for map in
+        maps.into_iter().chain([GOS, ITEMS, TAKES, UNITS]).chain(["CONNECTIONS", "THREADS", "SCRATCH", "SENDS_FOR"])
+    {
         assert!(is_listed(KERNELS, map), "{map}");
     }
     for ring in names::RINGS {
