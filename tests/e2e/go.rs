@@ -1,5 +1,6 @@
 //! Go's net/http as it really is.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
@@ -51,8 +52,17 @@ fn the_byte_that_net_http_reads_ahead_splits_no_request() -> Result<()> {
     let mut calls: Vec<&Span> = stopped.spans.iter().filter(|span| span.kind == Kind::Client).collect();
     calls.sort_by_key(|span| span.start_ns);
     let asked: Vec<_> = calls.iter().map(|call| cause(call, &stopped.spans)).collect();
-    let expected: Vec<_> = (0..REQUESTS).map(|number| Some(format!("/{number}"))).collect();
-    assert_eq!(asked, expected);
+    assert_eq!(asked.len(), REQUESTS);
+    for (number, asked) in asked.into_iter().enumerate() {
+        match asked {
+            Some(asked) => assert_eq!(asked, format!("/{number}")),
+            // Two requests of one turn, as pipelined ones are: that may end in an orphan, and in nothing worse.
+            None => assert!(number % 3 == 0, "no cause of the call for /{number}"),
+        }
+    }
+    let served = stopped.spans.iter().filter(|span| span.kind == Kind::Server).map(|span| span.path().to_owned());
+    let expected: BTreeSet<String> = (0..REQUESTS).map(|number| format!("/{number}")).collect();
+    assert_eq!(served.collect::<BTreeSet<_>>(), expected, "each request is one span");
     Ok(())
 }
 
