@@ -122,6 +122,8 @@ impl Causes {
             (Some(Opinion::Cause(one, ..)), Opinion::Cause(other, ..)) if one != other => {
                 Opinion::Silent(OrphanReason::Conflict)
             }
+            // Both agree: what the kernel alone shows is said.
+            (Some(Opinion::Cause(..)), thread @ Opinion::Cause(_, _, Confidence::Exact)) => thread,
             (Some(unit @ Opinion::Cause(..)), _) => unit,
             (_, thread @ Opinion::Cause(..)) => thread,
             (Some(unit), _) => unit,
