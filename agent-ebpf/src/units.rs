@@ -224,8 +224,9 @@ fn unit(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState
     UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
 }
 
-/// What runs on the current thread: the number of a goroutine, or the address of a greenlet or context. A greenlet and a context both may: the one that was created in the other is
-/// the unit, so the later one. gevent's greenlets may share one context, and tasks a greenlet.
+/// What runs on the current thread: the number of a goroutine, or the address of a greenlet or context. A greenlet and a
+/// context both may: the one that was created in the other is the unit, so the later one. gevent's greenlets may share one
+/// context, and tasks a greenlet.
 #[inline(always)]
 fn what_runs(task: Task, thread: &mut Thread) -> u64 {
     if thread.adapted == adapter::GO {
