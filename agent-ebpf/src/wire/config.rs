@@ -238,7 +238,7 @@ pub struct Go {
 pub struct UnitKey {
     /// Process id.
     pub tgid: u32,
-    /// Zero.
+    /// What the address is of: 0 for a unit, 1 for an item.
     pub pad: u32,
     /// `start_boottime` of the group leader: process ids are used again.
     pub start: u64,
