@@ -41,7 +41,8 @@ fn calling(python: &Python, state: u64) -> u64 {
     if python.frame_within != Python::DIRECT {
         frame = read::<u64>(frame + u64::from(python.frame_within)).unwrap_or(0);
     }
-    let code = read::<u64>(frame + u64::from(python.frame_code)).unwrap_or(0);
+    // From 3.14 on it is a tagged reference (`_PyStackRef`); objects lie at multiples of eight.
+    let code = read::<u64>(frame + u64::from(python.frame_code)).unwrap_or(0) & !7;
     let name = read::<u64>(code + u64::from(python.code_name)).unwrap_or(0);
     read::<u64>(name + u64::from(python.name_text)).unwrap_or(0)
 }
