@@ -63,7 +63,7 @@ pub fn causes(id: &str) -> Option<Vec<&str>> {
     Some(if causes == NOTHING { Vec::new() } else { causes.split('+').collect() })
 }
 
-/// Reads a log that the workloads wrote; none was written if nothing was sighted.
+/// Reads a log that the workloads write; none was written if nothing was sighted. A line without its end is being written.
 ///
 /// # Errors
 /// A line is not a sighting.
@@ -71,7 +71,8 @@ pub fn read_log(path: &Path) -> Result<Vec<Sighting>> {
     let Ok(content) = fs::read_to_string(path) else {
         return Ok(Vec::new());
     };
-    content.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    let whole = content.rfind('\n').map_or("", |end| &content[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
 }
 
 #[cfg(test)]

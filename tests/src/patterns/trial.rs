@@ -23,6 +23,9 @@ const SERVICE_MS: u64 = 20;
 /// Requests a second of an open loop: fewer than any pattern can serve.
 const OPEN_PER_SECOND: f64 = 300.0;
 
+/// A load that waits for an agent ends by itself after so many requests: where an agent is not ready within a minute.
+const MOST: usize = 20_000;
+
 /// Calls that come behind the answers are waited for this long.
 const CALLS_LIMIT: Duration = Duration::from_secs(60);
 
@@ -104,7 +107,8 @@ impl Trial {
         self.beside(agent, scene, &running, recording.to_owned())
     }
 
-    /// The same with an open loop, and the agent started in its first part. Gives the time from which on it was ready too, in
+    /// The same with an open loop, and the agent started when a third of the requests was sent; the others are sent when it is
+    /// ready, however long that takes. Gives the time from which on it was ready too, in
     /// nanoseconds since the epoch.
     ///
     /// # Errors
@@ -113,25 +117,25 @@ impl Trial {
         let running = self.start(scene)?;
         let recording = scene.path(RECORDING);
         let builder = running.agent(scene, &recording).argument(UNMASKED);
-        let load = Load { per_second: Some(OPEN_PER_SECOND), ..self.load(&running.front) };
-        let (sent, agent) = thread::scope(|scope| {
-            let driver = scope.spawn(|| load.run());
-            let third = wait::until("a third of the load", CALLS_LIMIT, || {
-                Ok((scene.truth()?.iter().filter(|one| one.cause().is_some()).count() > self.requests / 3)
-                    .then_some(()))
-            });
-            let agent = third.and_then(|()| Ok((builder.start()?, crate::clock::now_ns())));
-            (driver.join().expect("no driver panics"), agent)
-        });
-        let (sent, (agent, ready_ns)) = (sent?, agent?);
-        self.wait_for_calls(scene)?;
+        let load = Load { per_second: Some(OPEN_PER_SECOND), requests: MOST, ..self.load(&running.front) }.begin();
+        wait::until(
+            "the first part of the load",
+            CALLS_LIMIT,
+            || Ok((load.begun() > self.requests / 3).then_some(())),
+        )?;
+        let agent = builder.start()?;
+        let ready_ns = crate::clock::now_ns();
+        let end = load.begun() + self.requests / 3 * 2;
+        wait::until("the rest of the load", CALLS_LIMIT, || Ok((load.begun() > end).then_some(())))?;
+        let sent = load.finish()?;
+        self.wait_for_calls(scene, sent.len())?;
         let stopped = agent.stop()?;
         Ok((Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording }, ready_ns))
     }
 
     fn beside(&self, agent: Agent, scene: &Scene, running: &Running, recording: PathBuf) -> Result<Outcome> {
         let sent = self.load(&running.front).run()?;
-        self.wait_for_calls(scene)?;
+        self.wait_for_calls(scene, sent.len())?;
         let stopped = agent.stop()?;
         Ok(Outcome { truth: Truth::new(scene.truth()?).driven(&sent), sent, stopped, recording })
     }
@@ -159,8 +163,8 @@ impl Trial {
     }
 
     /// Calls may be made behind the answers: they are over when each request has caused as many as it does, and no more come.
-    fn wait_for_calls(&self, scene: &Scene) -> Result<()> {
-        let calls = self.requests * self.pattern.calls;
+    fn wait_for_calls(&self, scene: &Scene, requests: usize) -> Result<()> {
+        let calls = requests * self.pattern.calls;
         let start = Instant::now();
         let mut before = 0;
         loop {
