@@ -212,7 +212,8 @@ impl Engine {
             return;
         }
         if data.unseen.is_some() {
-            self.stats.unseen_bytes += u64::from(data.len) - data.bytes.len() as u64;
+            // A recording may hold more bytes than it says were moved.
+            self.stats.unseen_bytes += u64::from(data.len).saturating_sub(data.bytes.len() as u64);
         }
         self.parsers.feed(data.cookie, &mut self.updates, |parser, updates| parser.data(data, updates));
         let after = self.parsers.verdict(data.cookie).filter(|after| Some(*after) != before);
