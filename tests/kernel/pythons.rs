@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use agent_ebpf::wire::names::program;
 use anyhow::{Context as _, Result};
 use tracemend::attach::runtime;
 use tracemend_core::decode::{Direction, Event};
@@ -68,6 +69,12 @@ fn links(stage: &mut Stage, interpreter: &Path, minor: u8) -> Result<()> {
     stage.session.targets().add(actor.pid())?;
     let found = runtime::find(actor.pid(), &mut runtime::Images::default())?;
     assert!(found.version.starts_with(&format!("3.{minor}.")), "{}", found.version);
+    let has = |wanted| found.sites.iter().any(|site| site.program == wanted);
+    assert!(
+        has(program::PYTHON_MADE) && has(program::PYTHON_REUSED) && !has(program::PYTHON_COPY),
+        "{:?}",
+        found.sites
+    );
     stage.session.adapt(&found, true)?;
     actor.does(SERVE)?;
     // With more threads than one.

@@ -1,7 +1,8 @@
 //! CPython: contexts (contextvars) as units, since asyncio runs every task and callback in one; and what is put into queues.
 //!
-//! Hooks: a return probe on `PyContext_CopyCurrent` (exported; Include/cpython/context.h), which every task and handle goes
-//! through; and a probe behind the beginning of `PyContext_Type.tp_dealloc`. What runs on a thread is read at the payload
+//! Hooks: probes in `PyContext_CopyCurrent` (exported; Include/cpython/context.h), which every task and handle goes through,
+//! where the copy has its memory (agent/src/attach/runtime/python/copies.rs), or a return probe in builds where that is not
+//! found; and a probe behind the beginning of `PyContext_Type.tp_dealloc`. What runs on a thread is read at the payload
 //! hooks, from the thread's state, so that entering and leaving a context needs no probe.
 //!
 //! Queues: `SimpleQueue.put` and `get` (Modules/_queuemodule.c), which executors use; `append` and `popleft` of `deque`
@@ -9,11 +10,12 @@
 //! methods `_put` and `_get` do counts, which both kinds of queue do all with.
 
 use agent_ebpf::rules::name::word;
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 
 use crate::kernel::python;
-use crate::kernel::task::Task;
+use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
 use crate::maps::PYTHONS;
 use crate::{items, units};
@@ -31,6 +33,22 @@ const BLOCK_DATA: u64 = 8;
 const BLOCK_LENGTH: u64 = 64;
 /// `PyVarObject.ob_size`.
 const SIZE: u64 = 16;
+
+/// A context was made, with new memory, if there was any: it is in rax.
+#[uprobe]
+pub fn py_made_in(ctx: ProbeContext) -> u32 {
+    copied(Registers::from_probe(ctx.as_ptr()).rax());
+    0
+}
+
+/// A context was made of one that was freed: it is in rdi.
+#[uprobe]
+pub fn py_reused_in(ctx: ProbeContext) -> u32 {
+    if let Some(address) = ctx.arg(0) {
+        copied(address);
+    }
+    0
+}
 
 /// A context was copied.
 #[uretprobe]

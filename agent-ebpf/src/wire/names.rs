@@ -14,7 +14,11 @@ pub mod program {
     pub const EXEC: &str = "exec_in";
     /// `tp_btf/sched_process_exit`.
     pub const EXIT: &str = "exit_in";
-    /// Return probe on `PyContext_CopyCurrent`.
+    /// Probe in `PyContext_CopyCurrent`, on the jump behind `_PyObject_GC_New`.
+    pub const PYTHON_MADE: &str = "py_made_in";
+    /// Probe in `PyContext_CopyCurrent`, on the call of `_Py_NewReference`.
+    pub const PYTHON_REUSED: &str = "py_reused_in";
+    /// Return probe on `PyContext_CopyCurrent`, where these are not found.
     pub const PYTHON_COPY: &str = "py_copy_out";
     /// Probe behind the beginning of `PyContext_Type.tp_dealloc`.
     pub const PYTHON_FREE: &str = "py_free_in";

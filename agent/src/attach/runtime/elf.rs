@@ -5,18 +5,21 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use object::elf::{PT_TLS, R_X86_64_DTPMOD64};
 use object::read::elf::{ElfFile64, ProgramHeader as _};
 use object::read::{ReadCache, ReadCacheOps, ReadRef as _};
 use object::{
-    LittleEndian, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, RelocationFlags,
-    RelocationTarget,
+    LittleEndian, Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, ObjectSymbolTable as _,
+    RelocationFlags, RelocationTarget,
 };
 
 use super::Refusal;
 
 /// Bytes of one piece: the dynamic symbols and relocations of an interpreter with all its extensions built in.
 const PIECE_BYTES_MAX: usize = 32 << 20;
+/// The longest instruction (Intel SDM, volume 2, 2.3.11).
+const INSTRUCTION: u64 = 15;
 /// `sizeof(PyMethodDef)`.
 const METHOD: u64 = 32;
 /// Methods of a type.
@@ -151,6 +154,22 @@ impl<'a> Elf<'a> {
             Some(_) => None,
             None => self.bytes(address).map(u64::from_le_bytes),
         }
+    }
+
+    /// The name of the function that a stub of the procedure linkage table leads to (System V ABI for x86-64, 5.2), if that is
+    /// what stands at an address: a jump to where the loader writes the function's address.
+    pub(super) fn import(&self, stub: u64) -> Option<&[u8]> {
+        let bytes = self.piece(self.behind_marker(stub), INSTRUCTION)?;
+        let jump = Decoder::with_ip(64, bytes, self.behind_marker(stub), DecoderOptions::NONE).decode();
+        let leads = jump.flow_control() == FlowControl::IndirectBranch && jump.is_ip_rel_memory_operand();
+        self.imported_at(leads.then(|| jump.ip_rel_memory_address())?)
+    }
+
+    /// The name of the symbol whose address the loader writes there.
+    pub(super) fn imported_at(&self, slot: u64) -> Option<&[u8]> {
+        let (_, relocation) = self.file.dynamic_relocations()?.find(|(at, _)| *at == slot)?;
+        let RelocationTarget::Symbol(index) = relocation.target() else { return None };
+        self.file.dynamic_symbol_table()?.symbol_by_index(index).ok()?.name_bytes().ok()
     }
 
     /// The functions of methods with these names, from the one table of methods (`PyMethodDef`, Include/methodobject.h) that

@@ -157,6 +157,8 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Python => &[
             program::PYTHON_FREE,
+            program::PYTHON_MADE,
+            program::PYTHON_REUSED,
             program::PYTHON_COPY,
             program::GREENLET_FREE,
             program::GREENLET_MAKE,

@@ -11,7 +11,7 @@ use super::super::elf::{Capped, Elf, Segment};
 use super::super::site::{Reach, Site};
 use super::super::{Refusal, go};
 use super::layout::{Layout, Version};
-use super::{greenlet, queues};
+use super::{copies, greenlet, queues};
 
 /// `PyTypeObject.tp_dealloc` (Include/cpython/object.h): the same since 3.0.
 const TP_DEALLOC: u64 = 48;
@@ -51,10 +51,16 @@ impl Image {
         let free = elf.pointer(context_type + TP_DEALLOC).ok_or(Refusal::Symbols("tp_dealloc"))?;
         let in_file = |address| elf.file_offset(address).ok_or(Refusal::Symbols("code within the file"));
         // What is freed must be known before what is made is.
-        let mut sites = vec![
-            Site::new(program::PYTHON_FREE, file, in_file(elf.behind_marker(free))?, Reach::File),
-            Site::new(program::PYTHON_COPY, file, in_file(copy)?, Reach::Serving),
-        ];
+        let mut sites = vec![Site::new(program::PYTHON_FREE, file, in_file(elf.behind_marker(free))?, Reach::File)];
+        match copies::find(&elf, copy) {
+            Ok(copies) => {
+                for (program, at) in copies {
+                    sites.push(Site::new(program, file, in_file(at)?, Reach::File));
+                }
+            }
+            // A build that is not known: what the function returns is the same.
+            Err(_) => sites.push(Site::new(program::PYTHON_COPY, file, in_file(copy)?, Reach::Serving)),
+        }
         sites.extend(queues::in_runtime(&elf, file));
         Ok(Self {
             version,

@@ -3,12 +3,13 @@
 //! - `layout`: versions, and where each keeps what is read
 //! - `check`: whether a process is what it seems
 //! - `greenlet`: greenlets of a process that has them
-//! - `image`: what its files say, remembered; `queues`: where items are put and taken
+//! - `image`: what its files say, remembered; `copies`: where contexts are made; `queues`: where items are put and taken
 //!
 //! Exported in every build, stripped or not: `_PyRuntime`, `PyContext_CopyCurrent`, `PyContext_Type`, `Py_GetVersion` and,
 //! from 3.11 on, `Py_Version`. The function that frees contexts is in the slot `tp_dealloc` of the type.
 
 mod check;
+mod copies;
 mod greenlet;
 mod image;
 mod layout;
