@@ -1,5 +1,6 @@
 //! Probes of runtimes, attached once for each file, and what the kernel half is told of each process.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeLink, UProbeScope};
+use tracing::warn;
 use zerocopy::FromBytes as _;
 
 use super::site::Reach;
@@ -33,6 +35,8 @@ pub(in crate::attach) struct Probes {
     program: PathBuf,
     /// What became of the programs of each runtime, once they were asked for.
     loaded: BTreeMap<Kind, Result<(), String>>,
+    /// Return probes leave everybody alive on this kernel.
+    returns: bool,
 }
 
 impl Probes {
@@ -47,6 +51,7 @@ impl Probes {
             attached: BTreeMap::new(),
             program,
             loaded: BTreeMap::new(),
+            returns: true,
         })
     }
 
@@ -57,7 +62,7 @@ impl Probes {
         let stands =
             |place: &Place| found.sites.iter().any(|site| (site.inode, site.offset) == (place.inode, place.offset));
         self.attached.retain(|place, _| place.tgid != found.tgid || stands(place));
-        for site in &found.sites {
+        for site in found.sites.iter().filter(|site| self.returns || !is_return_probe(site.program)) {
             let (scope, tgid) = match site.reach {
                 Reach::File => (UProbeScope::AllProcesses, 0),
                 Reach::Serving if !serves => continue,
@@ -95,10 +100,21 @@ impl Probes {
 
     /// Loads the programs of a runtime if they are not, so that a process need not wait for that.
     pub(in crate::attach) fn prepare(&mut self, ebpf: &mut Ebpf, kind: Kind) -> Result<()> {
-        let load = || load(ebpf, kind, &self.program).map_err(|error| format!("{error:#}"));
-        match self.loaded.entry(kind).or_insert_with(load) {
-            Ok(()) => Ok(()),
-            Err(why) => bail!("{why}"),
+        let Entry::Vacant(entry) = self.loaded.entry(kind) else { return self.loaded_before(kind) };
+        entry.insert(load(ebpf, kind).map_err(|error| format!("{error:#}")));
+        if kind == Kind::Python
+            && let Err(error) = test_return_probes(ebpf, &self.program)
+        {
+            self.returns = false;
+            warn!(why = %error, "return probes are off: who takes work from a SimpleQueue is not seen");
+        }
+        self.loaded_before(kind)
+    }
+
+    fn loaded_before(&self, kind: Kind) -> Result<()> {
+        match self.loaded.get(&kind) {
+            Some(Err(why)) => bail!("{why}"),
+            Some(Ok(())) | None => Ok(()),
         }
     }
 
@@ -135,21 +151,26 @@ fn forget<V: aya::Pod>(map: &mut HashMap<MapData, Bytes<{ size_of::<UnitKey>() }
     }
 }
 
-/// Loads the programs of every runtime.
+/// Loads the programs of every runtime, and makes sure that they harm nobody.
 pub(in crate::attach) fn load_all(ebpf: &mut Ebpf, own: &Path) -> Result<()> {
-    Kind::ALL.into_iter().try_for_each(|kind| load(ebpf, kind, own))
+    Kind::ALL.into_iter().try_for_each(|kind| load(ebpf, kind))?;
+    test_return_probes(ebpf, own)
 }
 
-/// Loads the programs of a runtime, and makes sure that they harm nobody.
-fn load(ebpf: &mut Ebpf, kind: Kind, own: &Path) -> Result<()> {
-    for name in programs(kind) {
-        probe(ebpf, name)?.load().with_context(|| format!("cannot load {name}"))?;
-    }
-    match kind {
-        Kind::Python => selftest::run(probe(ebpf, program::PYTHON_COPY)?, own).map_err(anyhow::Error::msg),
-        // None of its probes is a return probe.
-        Kind::Go => Ok(()),
-    }
+/// Loads the programs of a runtime.
+fn load(ebpf: &mut Ebpf, kind: Kind) -> Result<()> {
+    let load = |name| probe(ebpf, name)?.load().with_context(|| format!("cannot load {name}"));
+    programs(kind).iter().copied().try_for_each(load)
+}
+
+/// Python's programs must be loaded.
+fn test_return_probes(ebpf: &mut Ebpf, own: &Path) -> Result<()> {
+    selftest::run(probe(ebpf, program::PYTHON_COPY)?, own).map_err(anyhow::Error::msg)
+}
+
+/// Programs that run when a function returns.
+fn is_return_probe(program: &str) -> bool {
+    [program::PYTHON_COPY, program::PYTHON_GET].contains(&program)
 }
 
 /// In the order they are loaded in.
