@@ -42,7 +42,7 @@ pub fn put(queue: u64, item: u64, empty: bool) -> Option<()> {
             return None;
         }
     }
-    if ITEMS.insert(&thread.key, &thread.item, u64::from(BPF_ANY)).is_err() {
+    if units::is_over_share(task) || ITEMS.insert(&thread.key, &thread.item, u64::from(BPF_ANY)).is_err() {
         units::full(task, loss::ITEMS_FULL);
     }
     Some(())

@@ -105,6 +105,11 @@ pub static ITEMS: HashMap<UnitKey, Item, 32768, { BPF_F_NO_PREALLOC as usize }> 
 #[btf_map]
 pub static TAKES: HashMap<UnitKey, TakesState, 16384, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
+/// Processes that hold more than their share of units or items, which get no new ones: written and deleted by user space, read
+/// by the runtimes' probes. As many as can hold a share.
+#[btf_map]
+pub static OVER_SHARE: HashMap<u32, u32, 64, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
 pub static LOSSES: PerCpuArray<u64, { loss::COUNT }> = PerCpuArray::new();

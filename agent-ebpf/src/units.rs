@@ -16,7 +16,7 @@ use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use crate::kernel::runtime::adapter;
 use crate::kernel::task::Task;
 use crate::kernel::{go, python};
-use crate::maps::{SENDS_FOR, TAKES, Thread, UNITS, Value};
+use crate::maps::{OVER_SHARE, SENDS_FOR, TAKES, Thread, UNITS, Value};
 use crate::{emit, items};
 
 /// No request.
@@ -268,11 +268,17 @@ pub fn full(task: Task, reason: u16) {
 /// Adds the unit that was built in the thread's storage, under the key there.
 #[inline(always)]
 fn insert(task: Task, thread: &Thread) -> Option<()> {
-    if UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
+    if is_over_share(task) || UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
         full(task, loss::UNITS_FULL);
         return None;
     }
     Some(())
+}
+
+/// True if the process gets no more units and items.
+#[inline(always)]
+pub fn is_over_share(task: Task) -> bool {
+    OVER_SHARE.get_ptr(&task.tgid()).is_some()
 }
 
 /// The unit at an address; its key stands in the thread's storage then.

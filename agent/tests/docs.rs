@@ -47,13 +47,17 @@ fn programs_and_maps_are_listed() {
         assert!(is_listed(KERNELS, program), "{program}");
     }
     use names::{
-        CONTROL, COUNTS, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS,
-        TAKES, UNITS,
+        CONTROL, COUNTS, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES, PYTHONS,
+        SETTINGS, TAKES, UNITS,
     };
-    let maps = [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, POLICIES, PROCESSES, PYTHONS, SETTINGS];
-    for map in
-        maps.into_iter().chain([GOS, ITEMS, TAKES, UNITS]).chain(["CONNECTIONS", "THREADS", "SCRATCH", "SENDS_FOR"])
-    {
+    let maps =
+        [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES, PYTHONS, SETTINGS];
+    for map in maps.into_iter().chain([GOS, ITEMS, OVER_SHARE, TAKES, UNITS]).chain([
+        "CONNECTIONS",
+        "THREADS",
+        "SCRATCH",
+        "SENDS_FOR",
+    ]) {
         assert!(is_listed(KERNELS, map), "{map}");
     }
     for ring in names::RINGS {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use tracemend::attach::runtime;
+use tracemend::clock::Clock;
 use tracemend_core::decode::{Event, Tag, Unit, UnitBorn};
 use tracemend_core::ids::{SockCookie, UnitId};
 use tracemend_tests::actor::Actor;
@@ -158,6 +159,49 @@ fn processes_that_are_killed_leave_no_units() -> Result<()> {
     actor.kill()?;
     stage.session.forget_units(&BTreeSet::from([pid, child]));
     assert_eq!(stage.session.units(), 0);
+    Ok(())
+}
+
+/// It is looked at on another thread, and may have ended by the time that its probes are attached.
+#[test]
+fn a_process_that_is_adapted_after_its_end_is_noticed() -> Result<()> {
+    let Some((mut stage, mut actor)) = adapted("a_process_that_is_adapted_after_its_end_is_noticed")? else {
+        return Ok(());
+    };
+    let found = runtime::find(actor.pid(), &mut runtime::Images::default())?;
+    assert_eq!(stage.session.balance_units(Clock::boot_now()), [].into());
+    actor.kill()?;
+    assert_eq!(stage.session.balance_units(Clock::boot_now()), [].into());
+    stage.session.adapt(&found, false)?;
+    assert_eq!(stage.session.balance_units(Clock::boot_now()), [actor.pid()].into());
+    stage.session.forget_units(&[actor.pid()].into());
+    assert_eq!(stage.session.balance_units(Clock::boot_now()), [].into());
+    Ok(())
+}
+
+/// A process that keeps a quarter of all units gets no more until it has let some go.
+#[test]
+fn no_process_keeps_more_units_than_its_share() -> Result<()> {
+    const SHARE: usize = 16_384;
+    let Some((mut stage, mut actor)) = adapted("no_process_keeps_more_units_than_its_share")? else {
+        return Ok(());
+    };
+    let mut other = stage.traced_actor()?;
+    stage.session.adapt(&runtime::find(other.pid(), &mut runtime::Images::default())?, true)?;
+    actor.does(&format!("kept = [contextvars.copy_context() for _ in range({SHARE})]"))?;
+    stage.session.balance_units(Clock::boot_now());
+    let full = stage.session.units();
+    actor.does("more = [contextvars.copy_context() for _ in range(100)]")?;
+    assert_eq!((stage.session.units(), stage.losses()), (full, [("units_full", 100)].into()));
+    other.does("import contextvars; kept = [contextvars.copy_context() for _ in range(100)]")?;
+    assert!(stage.session.units() >= full + 100, "{} after {full}", stage.session.units());
+
+    actor.does("del kept, more")?;
+    stage.session.balance_units(Clock::boot_now());
+    let few = stage.session.units();
+    actor.does("more = [contextvars.copy_context() for _ in range(100)]")?;
+    assert!(few < 1000 && stage.session.units() >= few + 100, "{} after {few}", stage.session.units());
+    assert_eq!(stage.losses(), [("units_full", 100)].into());
     Ok(())
 }
 

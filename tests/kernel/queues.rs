@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use tracemend::attach::runtime;
+use tracemend::clock::Clock;
 use tracemend_core::decode::{Event, Tag, Taken, Takes};
-use tracemend_core::ids::SockCookie;
+use tracemend_core::ids::{BootNanos, SockCookie};
 use tracemend_tests::actor::Actor;
 
 use crate::stage::{Stage, Told};
@@ -139,6 +140,26 @@ fn who_puts_back_what_it_took_borrowed_it() -> Result<()> {
     let told = stage.told()?;
     let returned = told.0.iter().filter(|event| matches!(event, Event::Returned { .. }));
     assert_eq!(returned.count(), 1, "{told:#?}");
+    Ok(())
+}
+
+/// An item that nobody takes, or that somebody took unseen, is given up in the end.
+#[test]
+fn what_nobody_takes_is_given_up() -> Result<()> {
+    const MINUTES: u64 = 60_000_000_000;
+    let Some((mut stage, mut actor, _)) = adapted("what_nobody_takes_is_given_up")? else {
+        return Ok(());
+    };
+    let before = stage.session.units();
+    actor.does("q = queue.SimpleQueue(); [reader.run(q.put, object()) for _ in range(100)]")?;
+    stage.told()?;
+    let kept = stage.session.units();
+    assert!(kept >= before + 100, "{kept} after {before}");
+    let now = Clock::boot_now();
+    stage.session.balance_units(BootNanos(now.0 + 9 * MINUTES));
+    assert_eq!((stage.session.units(), stage.losses()), (kept, [].into()));
+    stage.session.balance_units(BootNanos(now.0 + 11 * MINUTES));
+    assert_eq!((stage.session.units(), stage.losses()), (kept - 100, [("items_old", 100)].into()));
     Ok(())
 }
 

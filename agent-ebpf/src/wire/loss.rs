@@ -42,14 +42,17 @@ reasons! {
     COUNTS_FULL = 14, "counts_full";
     /// A stream socket that is neither TCP nor unix (MPTCP, SCTP): its offsets are unknown, and its bytes unseen.
     OTHER_PROTOCOL = 15, "other_protocol";
-    /// The map of units was full: what the unit calls for is not known.
+    /// The map of units was full, or the process's share of it: what the unit calls for is not known.
     UNITS_FULL = 16, "units_full";
-    /// The map of items in queues, or that of what units took, was full: what is done for an item is not known.
+    /// The map of items in queues, or the process's share of it, or the map of what units took was full: what is done for an item
+    /// is not known.
     ITEMS_FULL = 17, "items_full";
+    /// User space gave up an item in a queue that nobody took for ten minutes: what is done for it is not known.
+    ITEMS_OLD = 18, "items_old";
 }
 
 /// One more than the greatest number: the size of the kernel half's counter array.
-pub const COUNT: usize = 18;
+pub const COUNT: usize = 19;
 
 #[cfg(test)]
 mod tests {

@@ -68,6 +68,8 @@ pub const UNITS: &str = "UNITS";
 pub const ITEMS: &str = "ITEMS";
 /// What units took from queues, keyed as the units.
 pub const TAKES: &str = "TAKES";
+/// Processes that hold more than their share of units or items, by process id.
+pub const OVER_SHARE: &str = "OVER_SHARE";
 /// Losses by reason, one counter per CPU.
 pub const LOSSES: &str = "LOSSES";
 /// Settings that change while the agent runs: an array of one.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
+use tracemend_core::ids::BootNanos;
 use tracing_log::LogTracer;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -171,7 +172,13 @@ impl Session {
     /// How much is known of units of runtimes now: of them, of items in queues, and of what was taken.
     #[must_use]
     pub fn units(&self) -> usize {
-        self.runtimes.units()
+        self.runtimes.kept().len()
+    }
+
+    /// Gives up what units keep for too long, and has no process hold more of it than a share. Gives the processes that are
+    /// adapted and gone: they had ended before they were.
+    pub fn balance_units(&mut self, now: BootNanos) -> BTreeSet<u32> {
+        self.runtimes.balance(now)
     }
 
     /// Forgets the units of processes that have ended, by process id.
@@ -199,7 +206,8 @@ impl Session {
     #[must_use]
     pub fn losses(&self) -> Vec<(&'static str, u64)> {
         let sum = |number: u16| self.losses.get(&u32::from(number), 0).map_or(0, |values| values.iter().sum());
-        loss::ALL.iter().map(|(number, name, _)| (*name, sum(*number))).collect()
+        let in_user_space = |number: u16| if number == loss::ITEMS_OLD { self.runtimes.kept().old_items() } else { 0 };
+        loss::ALL.iter().map(|(number, name, _)| (*name, sum(*number) + in_user_space(*number))).collect()
     }
 }
 

@@ -8,12 +8,13 @@ use tracemend_core::ids::Tgid;
 
 use crate::attach::Session;
 use crate::attach::runtime::{Finder, Found, Kind, Refusal, Refused, Seen};
+use crate::clock::Clock;
 use crate::host::Host;
 
 /// Processes that are remembered as looked at. Beyond it all are looked at anew.
 const LOOKED_AT_MAX: usize = 32_768;
 
-/// A process that serves may load greenlets later, and then return probes must go.
+/// A process that serves may load greenlets later, and then return probes must go; and units may become too many.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The start waits so long at most for the processes that are there.
@@ -130,7 +131,8 @@ impl Runtimes {
         }
     }
 
-    /// Forgets what has ended, and looks from time to time at what processes that serve have loaded since.
+    /// Forgets what has ended. From time to time, looks at what processes that serve have loaded since, and has none keep more
+    /// than its share.
     pub(super) fn tick(&mut self, session: &mut Session) {
         if self.looked_again.elapsed() >= LOOK_AGAIN {
             self.looked_again = Instant::now();
@@ -138,6 +140,10 @@ impl Runtimes {
                 self.adapted.iter().filter(|(_, found)| found.kind == Kind::Python && found.greenlets.is_err());
             let serving = adapted.map(|(tgid, _)| Tgid(*tgid)).filter(|tgid| self.looked_at.get(tgid) == Some(&true));
             serving.for_each(|tgid| self.look_at(tgid, false, true));
+            for gone in session.balance_units(Clock::boot_now()) {
+                self.forget(Tgid(gone));
+                self.ended.insert(gone);
+            }
         }
         if !self.ended.is_empty() {
             session.forget_units(&std::mem::take(&mut self.ended));

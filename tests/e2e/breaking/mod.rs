@@ -4,6 +4,7 @@ mod collector;
 mod deaths;
 mod descriptors;
 mod overload;
+mod pythons;
 mod short;
 mod signals;
 mod slow;

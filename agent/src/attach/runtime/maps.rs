@@ -75,6 +75,14 @@ impl Mapping {
     }
 }
 
+/// False if a process is no more, or only its status is (proc_pid_stat(5)).
+pub(super) fn is_alive(tgid: u32) -> bool {
+    let Ok(stat) = std::fs::read(format!("/proc/{tgid}/stat")) else { return false };
+    // The name before it may hold anything.
+    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+    !matches!(state, Some(b'Z' | b'X'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +108,17 @@ mod tests {
     #[test]
     fn nothing_else_is_a_file() {
         assert!("x\n-\n1-2 r 0 0 0 [heap]\n1-2 r z 0 0 /a\n".lines().all(|line| Mapping::parse(line).is_none()));
+    }
+
+    #[test]
+    fn who_has_ended_is_not_alive() {
+        assert!(is_alive(std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().expect("a process");
+        let id = child.id();
+        while is_alive(id) {
+            std::thread::yield_now();
+        }
+        child.wait().expect("an end");
+        assert!(!is_alive(id));
     }
 }

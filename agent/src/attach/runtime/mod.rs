@@ -5,6 +5,7 @@
 //! - `code`: a function's instructions, and which of them probes may go on
 //! - `python`: CPython; `go`: Go
 //! - `site`: a place for a probe; `probes`: what is attached
+//! - `kept`: what the kernel half keeps, swept
 //! - `selftest`: whether return probes are safe on this kernel
 //! - `finder`: looks at processes on a thread of its own
 //!
@@ -14,6 +15,7 @@ mod code;
 mod elf;
 mod finder;
 mod go;
+mod kept;
 mod maps;
 mod probes;
 mod python;

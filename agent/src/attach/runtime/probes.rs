@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use agent_ebpf::wire::config::{Go, Item, Python, TakesState, UnitKey, UnitState};
+use agent_ebpf::wire::config::{Go, Python};
 use agent_ebpf::wire::names::{self, program};
 use anyhow::{Context as _, Result, bail};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeLink, UProbeScope};
+use tracemend_core::ids::BootNanos;
 use tracing::warn;
-use zerocopy::FromBytes as _;
 
+use super::kept::Kept;
 use super::site::Reach;
-use super::{Found, Kind, Layout, selftest};
+use super::{Found, Kind, Layout, maps, selftest};
 
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
 const PROBES_MAX: usize = 96;
@@ -26,9 +27,7 @@ type Bytes<const N: usize> = [u8; N];
 pub(in crate::attach) struct Probes {
     pythons: HashMap<MapData, u32, Bytes<{ size_of::<Python>() }>>,
     gos: HashMap<MapData, u32, Bytes<{ size_of::<Go>() }>>,
-    units: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<UnitState>() }>>,
-    items: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<Item>() }>>,
-    takes: HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, Bytes<{ size_of::<TakesState>() }>>,
+    kept: Kept,
     /// Places with probes.
     attached: BTreeMap<Place, UProbeLink>,
     /// The agent's own program.
@@ -45,9 +44,7 @@ impl Probes {
         Ok(Self {
             pythons: HashMap::try_from(take(names::PYTHONS)?)?,
             gos: HashMap::try_from(take(names::GOS)?)?,
-            units: HashMap::try_from(take(names::UNITS)?)?,
-            items: HashMap::try_from(take(names::ITEMS)?)?,
-            takes: HashMap::try_from(take(names::TAKES)?)?,
+            kept: Kept::new(take)?,
             attached: BTreeMap::new(),
             program,
             loaded: BTreeMap::new(),
@@ -118,16 +115,27 @@ impl Probes {
         }
     }
 
-    /// How much is known of units now: of them, of items in queues, and of what was taken.
-    pub(in crate::attach) fn units(&self) -> usize {
-        self.units.keys().flatten().count() + self.items.keys().flatten().count() + self.takes.keys().flatten().count()
+    /// What the kernel half keeps.
+    pub(in crate::attach) const fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Gives up what is old, and has nobody hold more than a share. Gives the processes that are adapted and gone: those that
+    /// were when they had already ended.
+    pub(in crate::attach) fn balance(&mut self, now: BootNanos) -> BTreeSet<u32> {
+        self.kept.balance(now);
+        let adapted = self.pythons.keys().chain(self.gos.keys()).flatten();
+        adapted.filter(|tgid| !maps::is_alive(*tgid)).collect()
     }
 
     /// Forgets the units of processes that have ended.
     pub(in crate::attach) fn forget(&mut self, ended: &BTreeSet<u32>) {
-        forget(&mut self.units, ended);
-        forget(&mut self.items, ended);
-        forget(&mut self.takes, ended);
+        self.kept.forget(ended);
+        for tgid in ended {
+            // The exit probe was first where they were adapted before.
+            let _ = self.pythons.remove(tgid);
+            let _ = self.gos.remove(tgid);
+        }
         self.attached.retain(|place, _| !ended.contains(&place.tgid));
     }
 }
@@ -138,17 +146,6 @@ struct Place {
     tgid: u32,
     inode: (u64, u64),
     offset: u64,
-}
-
-fn forget<V: aya::Pod>(map: &mut HashMap<MapData, Bytes<{ size_of::<UnitKey>() }>, V>, ended: &BTreeSet<u32>) {
-    let is_of = |key: &Bytes<{ size_of::<UnitKey>() }>| {
-        UnitKey::read_from_bytes(key).is_ok_and(|key| ended.contains(&key.tgid))
-    };
-    let keys: Vec<_> = map.keys().flatten().filter(is_of).collect();
-    for key in keys {
-        // A probe may have been first.
-        let _ = map.remove(&key);
-    }
 }
 
 /// Loads the programs of every runtime, and makes sure that they harm nobody.
