@@ -102,6 +102,26 @@ impl Head {
         }
     }
 
+    /// Takes a head that lies in `piece` as a whole, `limit` bytes at most, from where it lies: most do, and need no copy.
+    /// `parse` says what it is and how long. None if there is another way to go: some of it came before, it goes on behind
+    /// the piece, or `parse` refuses it. What was taken then is empty lines at most.
+    pub(super) fn at_once<'a, T>(
+        &self,
+        piece: &mut Piece<'a>,
+        limit: usize,
+        parse: impl FnOnce(&'a [u8]) -> Option<(T, usize)>,
+    ) -> Option<(u64, &'a Mark, T)> {
+        if self.start.is_some() {
+            return None;
+        }
+        skip_empty_lines(piece);
+        let Content::Bytes { bytes, mark } = piece.content else { return None };
+        let (head, length) = parse(&bytes[..bytes.len().min(limit)])?;
+        let offset = piece.offset;
+        piece.advance(length as u64);
+        Some((offset, mark, head))
+    }
+
     /// The whole head's bytes.
     pub(super) fn whole(&self) -> &[u8] {
         &self.bytes
@@ -123,8 +143,7 @@ impl Head {
 
     /// Skips empty lines and notes the first byte; false if there is none yet.
     fn begin(&mut self, piece: &mut Piece<'_>) -> bool {
-        let empty = piece.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-        piece.advance(empty.count() as u64);
+        skip_empty_lines(piece);
         if let Content::Bytes { bytes: [_, ..], mark } = piece.content {
             self.start = Some(Start { offset: piece.offset, mark: *mark });
         }
@@ -178,6 +197,11 @@ impl Head {
             None => Grown::Full,
         }
     }
+}
+
+fn skip_empty_lines(piece: &mut Piece<'_>) {
+    let empty = piece.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    piece.advance(empty.count() as u64);
 }
 
 /// Offset in `offered` behind the first empty line whose preceding line end is in `held`, or in `offered` itself.

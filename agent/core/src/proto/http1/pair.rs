@@ -332,7 +332,14 @@ impl Dialogue {
         use requests::Said;
         match said {
             Said::Line => self.begin_request(out),
-            Said::Head(asked) => self.on_asked(*asked, piece, moved, out),
+            Said::Head(asked) => {
+                if asked.at_once {
+                    self.begin_request(out);
+                }
+                if !self.tunnel {
+                    self.on_asked(*asked, piece, moved, out);
+                }
+            }
             Said::BodyEnd(bytes) => {
                 let current = self.current.take();
                 if let Some(open) = current.and_then(|key| self.find(key)) {

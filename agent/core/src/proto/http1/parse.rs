@@ -1,6 +1,7 @@
 //! Bytes of a head into what an exchange needs of it (RFC 9112, sections 2 to 6).
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
 use memchr::{memchr, memchr_iter};
@@ -54,6 +55,11 @@ pub(super) fn is_request_line(line: &[u8]) -> bool {
     if reader().parse_request(&mut request, line) != Ok(Status::Partial) || request.version.is_none() {
         return false;
     }
+    has_line(&request)
+}
+
+/// True if a request has a method and a target that may stand in a request line.
+fn has_line(request: &httparse::Request<'_, '_>) -> bool {
     let (Some(method), Some(target)) = (request.method, request.path) else {
         return false;
     };
@@ -84,6 +90,41 @@ pub(super) fn may_be_status_line(line: &[u8]) -> bool {
     line[..common] == START[..common]
 }
 
+/// Parses the request's head that `bytes` begin with, and tells its length. None if it does not end in them, or if any line
+/// of it is not plainly a field: [`request`] judges those.
+pub(super) fn plain_request(bytes: &[u8]) -> Option<(RequestHead, usize)> {
+    let mut slots = [const { MaybeUninit::uninit() }; SLOTS];
+    let mut request = httparse::Request::new(&mut []);
+    let length = whole(reader().parse_request_with_uninit_headers(&mut request, bytes, &mut slots))?;
+    let plain = has_line(&request) && is_plain(&bytes[..length], request.headers);
+    Some((request_head(&request).filter(|_| plain)?, length))
+}
+
+/// Parses the response's head that `bytes` begin with, as [`plain_request`] does.
+pub(super) fn plain_response(bytes: &[u8]) -> Option<(ResponseHead, usize)> {
+    let mut slots = [const { MaybeUninit::uninit() }; SLOTS];
+    let mut response = httparse::Response::new(&mut []);
+    let length = whole(reader().parse_response_with_uninit_headers(&mut response, bytes, &mut slots))?;
+    let status = response.code.filter(|code| *code >= 100)?;
+    let fields: &[Header<'_>] = response.headers;
+    let head = ResponseHead { status, framing: framing(fields), ids: AnswerIds::read(named(fields)) };
+    is_plain(&bytes[..length], fields).then_some((head, length))
+}
+
+/// The length of a head that is whole.
+fn whole(parsed: httparse::Result<usize>) -> Option<usize> {
+    match parsed {
+        Ok(Status::Complete(length)) => Some(length),
+        Ok(Status::Partial) | Err(_) => None,
+    }
+}
+
+/// True if every line of a whole head but the first and the last is one of these fields: none was left out, and none goes on
+/// with the line before.
+fn is_plain(head: &[u8], fields: &[Header<'_>]) -> bool {
+    memchr_iter(b'\n', head).count() == fields.len() + 2
+}
+
 /// Parses a request's head that ends with its empty line. Fields that are malformed are left out, as servers do, but a
 /// line that is none at all makes the whole a text of another kind.
 pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
@@ -95,6 +136,11 @@ pub(super) fn request(head: &[u8]) -> Option<RequestHead> {
     let mut slots = slots(lines);
     let mut request = httparse::Request::new(&mut slots);
     reader().parse_request(&mut request, head).ok()?.is_complete().then_some(())?;
+    request_head(&request)
+}
+
+/// What an exchange needs of a request; none if its line is not whole.
+fn request_head(request: &httparse::Request<'_, '_>) -> Option<RequestHead> {
     let fields: &[Header<'_>] = request.headers;
     Some(RequestHead {
         method: request.method?.into(),
@@ -247,7 +293,10 @@ fn values<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Ite
 }
 
 fn text(fields: &[Header<'_>], name: &'static str) -> Option<SmolStr> {
-    values(fields, name).next().map(|value| String::from_utf8_lossy(value).into())
+    values(fields, name).next().map(|value| match std::str::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(value).into(),
+    })
 }
 
 /// Elements of a comma-separated list over all fields of a name (RFC 9110, section 5.6.1).
@@ -256,6 +305,16 @@ fn list<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Item 
 }
 
 fn framing(fields: &[Header<'_>]) -> Framing {
+    let mut lengths = values(fields, "content-length");
+    match (values(fields, "transfer-encoding").next(), lengths.next(), lengths.next()) {
+        (None, None, _) => Framing::Absent,
+        (None, Some(length), None) if let Some(length) = number(length) => Framing::Length(length),
+        _ => listed_framing(fields),
+    }
+}
+
+/// The same where fields come more than once, or hold lists.
+fn listed_framing(fields: &[Header<'_>]) -> Framing {
     // `identity` stood for no coding at all in RFC 2616, and some servers still say it.
     let coding = list(fields, "transfer-encoding")
         .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))

@@ -42,12 +42,14 @@ pub(super) struct Asked {
     pub(super) goes_on: bool,
     /// The end of the head was not seen.
     pub(super) cut: Option<Cut>,
+    /// Its head was read in one step: no [`Said::Line`] was said before.
+    pub(super) at_once: bool,
 }
 
 /// What the direction said next.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// A valid request line.
+    /// A valid request line, whose head did not come with it.
     Line,
     /// A head.
     Head(Box<Asked>),
@@ -114,6 +116,12 @@ impl Requests {
                     piece.advance(piece.len());
                     Some(self.cut_head(cut).unwrap_or(Said::Unseen))
                 }
+                State::Head(head)
+                    if let Some((offset, mark, head)) =
+                        head.at_once(piece, HTTP1_HEAD_BYTES_MAX, parse::plain_request) =>
+                {
+                    Some(self.asked(Start { offset, mark: *mark }, head, piece.offset, true))
+                }
                 State::Head(head) => match head.grow(piece, HTTP1_HEAD_BYTES_MAX) {
                     Grown::More => None,
                     Grown::Line => Some(Said::Line),
@@ -178,7 +186,7 @@ impl Requests {
                     head.context = WireContext::default();
                     head.upgrade = true;
                 }
-                Said::Head(Box::new(Asked { start, head, end, body_bytes: None, goes_on: true, cut: Some(cut) }))
+                Said::Head(Box::new(Asked { start, head, end, body_bytes: None, goes_on: true, cut: Some(cut), at_once: false }))
             }
         })
     }
@@ -192,6 +200,11 @@ impl Requests {
             self.lose(piece);
             return Said::Malformed;
         };
+        self.asked(start, head, piece.offset, false)
+    }
+
+    /// A whole head ended at the raw offset `end`.
+    fn asked(&mut self, start: Start, head: RequestHead, end: u64, at_once: bool) -> Said {
         let tunnel = head.method == "CONNECT";
         let (state, body_bytes) = match head.framing {
             // What follows is for the tunnel, if there will be one.
@@ -206,10 +219,11 @@ impl Requests {
         Said::Head(Box::new(Asked {
             start,
             head,
-            end: piece.offset.saturating_add(body_bytes.unwrap_or_default()),
+            end: end.saturating_add(body_bytes.unwrap_or_default()),
             body_bytes,
             goes_on: body_bytes != Some(0),
             cut: None,
+            at_once,
         }))
     }
 }

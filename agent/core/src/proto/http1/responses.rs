@@ -178,6 +178,12 @@ impl Responses {
                     piece.advance(piece.len());
                     Some(self.cut_head(cut).unwrap_or(Said::Unseen))
                 }
+                State::Head(head) | State::MaybeHead(head)
+                    if let Some((_, mark, head)) = head.at_once(piece, limit, parse::plain_response) =>
+                {
+                    self.give_up();
+                    Some(Said::Head(Answered { head, start: mark.time, cut: false }))
+                }
                 State::Head(head) | State::MaybeHead(head) => match head.grow(piece, limit) {
                     Grown::More | Grown::Line => None,
                     Grown::Whole => Some(self.head(None)),
