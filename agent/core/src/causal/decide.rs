@@ -1,9 +1,7 @@
 //! From judgements to ids: which trace a half belongs to, and which span is its parent.
 
-use std::sync::Arc;
-
 use crate::causal::Causes;
-use crate::causal::half::{Decided, Half};
+use crate::causal::half::{Decided, Half, Legacy};
 use crate::causal::judge::Judgement;
 use crate::causal::settle::Moment;
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, ThreadId, TraceId, UnitId};
@@ -20,6 +18,17 @@ pub struct Pending {
     pub until: BootNanos,
 }
 
+/// The client half of a server's exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// This one.
+    Found(HalfKey),
+    /// None was seen.
+    Unseen,
+    /// More than one claims to be it, or the one that does asked for something else: none is believed.
+    Disputed,
+}
+
 /// What a decision waits for the end of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum On {
@@ -31,119 +40,134 @@ pub enum On {
 
 impl Causes {
     /// Decides a half, and every half between it and its root: once decided, always decided, since a span may have been
-    /// built from it.
+    /// built from it. What is told is what it hands on.
     ///
     /// # Errors
     /// If a thread or a unit must end first; never at the last moment.
-    pub(super) fn decide(&mut self, key: HalfKey, moment: Moment) -> Result<Option<Arc<Decided>>, Pending> {
+    pub(super) fn decide(&mut self, key: HalfKey, moment: Moment) -> Result<Option<Legacy>, Pending> {
         let Some(half) = self.halves.get(key) else { return Ok(None) };
         if let Some(decided) = &half.decided {
-            return Ok(Some(Arc::clone(decided)));
+            return Ok(Some(decided.legacy()));
         }
         // Evidence that makes a half its own cause is none.
         if self.path.contains(&key) {
             return Ok(None);
         }
-        let half = half.clone();
+        let role = half.request.role;
         self.path.push(key);
-        let decided = match half.request.role {
-            Role::Server => self.decide_server(&half, moment),
-            Role::Client => self.decide_client(&half, moment),
+        let decided = match role {
+            Role::Server => self.decide_server(key, moment),
+            Role::Client => self.decide_client(key, moment),
         };
         self.path.pop();
-        let decided = Arc::new(decided?);
-        if self.explaining {
-            let explanation = self.explain(&half, &decided, moment);
+        let Some(decided) = decided? else { return Ok(None) };
+        let legacy = decided.legacy();
+        if self.explaining
+            && let Some(half) = self.halves.get(key)
+        {
+            let explanation = self.explain(half, &decided, moment);
             self.explanations.push(explanation);
         }
         if let Some(half) = self.halves.get_mut(key) {
-            half.decided = Some(Arc::clone(&decided));
+            half.decided = Some(decided);
         }
-        Ok(Some(decided))
+        Ok(Some(legacy))
     }
 
-    fn decide_server(&mut self, half: &Half, moment: Moment) -> Result<Decided, Pending> {
-        let peer = self.client_of(half).filter(|_| self.path.len() < CAUSE_DEPTH_MAX);
-        if let Some(peer) = peer
-            && let Some(caller) = self.decide(peer, moment)?
-        {
-            if let Some(half) = self.halves.get_mut(half.request.key) {
-                half.met = Some(peer);
+    fn decide_server(&mut self, key: HalfKey, moment: Moment) -> Result<Option<Decided>, Pending> {
+        let Some(half) = self.halves.get(key) else { return Ok(None) };
+        let found = self.client_of(half);
+        self.stats.disputed_identities += u64::from(found == Client::Disputed);
+        let caller = match found {
+            Client::Found(peer) if self.path.len() < CAUSE_DEPTH_MAX => {
+                let caller = self.decide(peer, moment)?;
+                if let Some(half) = self.halves.get_mut(key).filter(|_| caller.is_some()) {
+                    half.met = Some(peer);
+                }
+                caller
             }
-            return Ok(self.child(half, &caller, Evidence::Peer, Confidence::Exact));
-        }
-        Ok(match half.request.context.parent {
-            Some(parent) => {
+            Client::Found(_) | Client::Disputed | Client::Unseen => None,
+        };
+        let Some(half) = self.halves.get(key) else { return Ok(None) };
+        Ok(Some(match (caller, half.request.context.parent) {
+            (Some(caller), _) => self.child(half, &caller, Evidence::Peer, Confidence::Exact),
+            (None, Some(parent)) => {
                 let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
                 decided.decision.parent = Some(parent.span_id);
                 decided
             }
-            None => self.root(half, Evidence::Root, Confidence::None),
-        })
+            (None, None) => self.root(half, Evidence::Root, Confidence::None),
+        }))
     }
 
-    fn decide_client(&mut self, half: &Half, moment: Moment) -> Result<Decided, Pending> {
+    fn decide_client(&mut self, key: HalfKey, moment: Moment) -> Result<Option<Decided>, Pending> {
         let moment = Moment { last: moment.last || self.path.len() >= CAUSE_DEPTH_MAX, ..moment };
-        match self.judge(half, moment) {
-            Judgement::Pending(pending) => Err(pending),
-            Judgement::Caused(cause, evidence, confidence) => Ok(match self.decide(cause, moment)? {
+        let Some(half) = self.halves.get(key) else { return Ok(None) };
+        let judgement = self.judge(half, moment);
+        let cause = match judgement {
+            Judgement::Pending(pending) => return Err(pending),
+            Judgement::Caused(cause, ..) | Judgement::Continued(_, Some(cause)) | Judgement::Conflict(cause) => {
+                self.decide(cause, moment)?
+            }
+            Judgement::Continued(_, None) | Judgement::Orphan(_) | Judgement::Root => None,
+        };
+        let Some(half) = self.halves.get(key) else { return Ok(None) };
+        let decided = self.judged(half, judgement, cause);
+        self.stats.conflicts += u64::from(decided.decision.conflict);
+        Ok(Some(decided))
+    }
+
+    /// What a judgement decides, with what the cause that it names hands on.
+    fn judged(&self, half: &Half, judgement: Judgement, cause: Option<Legacy>) -> Decided {
+        match judgement {
+            Judgement::Caused(_, evidence, confidence) => match cause {
                 Some(cause) => self.child(half, &cause, evidence, confidence),
                 None => self.orphan(half, OrphanReason::Late),
-            }),
-            Judgement::Continued(parent, cause) => {
-                let cause = match cause {
-                    Some(cause) => self.decide(cause, moment)?,
-                    None => None,
-                };
+            },
+            Judgement::Continued(parent, _) => {
                 let mut decided = self.root(half, Evidence::Wire, Confidence::Exact);
                 decided.decision.parent = Some(parent.span_id);
                 if let Some(cause) = cause {
-                    decided.decision.sampled = cause.decision.sampled;
+                    decided.decision.sampled = cause.sampled;
                     decided.excluded |= cause.excluded;
                 }
-                Ok(decided)
+                decided
             }
-            Judgement::Conflict(cause) => {
+            Judgement::Conflict(_) => {
                 let mut decided = self.orphan(half, OrphanReason::Conflict);
                 decided.decision.conflict = true;
-                let cause = self.decide(cause, moment)?;
-                self.stats.conflicts += 1;
                 if let Some(cause) = cause {
                     decided.decision.links.push(SpanLink {
-                        trace_id: cause.decision.trace_id,
-                        span_id: cause.decision.span_id,
+                        trace_id: cause.trace_id,
+                        span_id: cause.span_id,
                         attributes: vec![(names::EVIDENCE, Value::String("kernel".into()))],
                     });
                 }
-                Ok(decided)
+                decided
             }
-            Judgement::Orphan(reason) => Ok(self.orphan(half, reason)),
-            Judgement::Root => Ok(self.root(half, Evidence::Root, Confidence::None)),
+            Judgement::Orphan(reason) => self.orphan(half, reason),
+            Judgement::Root | Judgement::Pending(_) => self.root(half, Evidence::Root, Confidence::None),
         }
     }
 
-    /// The client half of the same exchange; none if it was not seen, or if more than one claims to be it.
-    fn client_of(&mut self, half: &Half) -> Option<HalfKey> {
+    /// The client half of the same exchange.
+    fn client_of(&self, half: &Half) -> Client {
         let found = match half.unix_peer {
-            Some(peer) => self.unix_client(half, peer),
+            Some(peer) => self.unix_client(half, peer).map_or(Client::Unseen, Client::Found),
             None => self.tcp_client(half),
-        }?;
-        let same = self.halves.get(found).is_some_and(|client| client.same_request(half));
-        if !same {
-            self.stats.disputed_identities += 1;
-        }
-        same.then_some(found)
+        };
+        let Client::Found(key) = found else { return found };
+        let same = self.halves.get(key).is_some_and(|client| client.same_request(half));
+        if same { found } else { Client::Disputed }
     }
 
-    fn tcp_client(&mut self, half: &Half) -> Option<HalfKey> {
-        let mut clients = self.halves.claiming(Role::Client, half.identity?).map(|client| client.request.key);
+    fn tcp_client(&self, half: &Half) -> Client {
+        let Some(identity) = half.identity else { return Client::Unseen };
+        let mut clients = self.halves.claiming(Role::Client, identity);
         match (clients.next(), clients.next()) {
-            (first, None) => first,
-            (_, Some(_)) => {
-                drop(clients);
-                self.stats.disputed_identities += 1;
-                None
-            }
+            (None, _) => Client::Unseen,
+            (Some(client), None) => Client::Found(client.request.key),
+            (Some(_), Some(_)) => Client::Disputed,
         }
     }
 
@@ -170,12 +194,12 @@ impl Causes {
         candidates.next().filter(|_| candidates.next().is_none())
     }
 
-    fn child(&self, half: &Half, cause: &Decided, evidence: Evidence, confidence: Confidence) -> Decided {
-        let mut decided = self.decided(half, cause.decision.trace_id, evidence, confidence);
-        decided.decision.parent = Some(cause.decision.span_id);
-        decided.decision.sampled = cause.decision.sampled;
+    fn child(&self, half: &Half, cause: &Legacy, evidence: Evidence, confidence: Confidence) -> Decided {
+        let mut decided = self.decided(half, cause.trace_id, evidence, confidence);
+        decided.decision.parent = Some(cause.span_id);
+        decided.decision.sampled = cause.sampled;
         if decided.decision.tracestate.is_none() {
-            decided.decision.tracestate.clone_from(&cause.decision.tracestate);
+            decided.decision.tracestate.clone_from(&cause.tracestate);
         }
         decided.excluded |= cause.excluded;
         decided

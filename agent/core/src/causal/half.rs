@@ -14,10 +14,10 @@ use crate::span::Decision;
 const INDEXED_BYTES: usize = 300;
 
 /// A half with all that may decide its cause.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Half {
     /// Its request.
-    pub request: Arc<Request>,
+    pub request: Request,
     /// The final response, once seen.
     pub response: Option<Response>,
     /// How it ended, once it did.
@@ -55,7 +55,7 @@ pub struct Half {
     /// Bytes of memory it takes, about, as they were counted: [`Self::size`] when it last changed.
     pub bytes: usize,
     /// What was decided, for good.
-    pub decided: Option<Arc<Decided>>,
+    pub decided: Option<Decided>,
 }
 
 /// A decision that spans were, or will be, built from: it never changes.
@@ -65,6 +65,31 @@ pub struct Decided {
     pub decision: Decision,
     /// It is not exported, nor is what it caused.
     pub excluded: bool,
+}
+
+/// What a half hands on to what it caused.
+#[derive(Clone, Debug)]
+pub struct Legacy {
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// Its span.
+    pub span_id: SpanId,
+    /// [`Decision::tracestate`].
+    pub tracestate: Option<SmolStr>,
+    /// [`Decision::sampled`].
+    pub sampled: Option<bool>,
+    /// [`Decided::excluded`].
+    pub excluded: bool,
+}
+
+impl Decided {
+    /// What is handed on.
+    #[must_use]
+    pub fn legacy(&self) -> Legacy {
+        let Decision { trace_id, span_id, tracestate, sampled, .. } = &self.decision;
+        let (tracestate, sampled) = (tracestate.clone(), *sampled);
+        Legacy { trace_id: *trace_id, span_id: *span_id, tracestate, sampled, excluded: self.excluded }
+    }
 }
 
 impl Half {
@@ -105,14 +130,12 @@ impl Half {
     /// Bytes of memory it takes, about, now.
     #[must_use]
     pub fn size(&self) -> usize {
-        let Request { method, target, host, user_agent, context, .. } = &*self.request;
+        let Request { method, target, host, user_agent, context, .. } = &self.request;
         let texts = [host, user_agent, &context.tracestate, &context.request_id, &context.x_trace_id];
         let answered = self.response.iter().flat_map(|response| [&response.ids.request_id, &response.ids.x_trace_id]);
         let text: usize = texts.into_iter().chain(answered).flatten().map(SmolStr::len).sum();
         INDEXED_BYTES
             + size_of::<Self>()
-            + size_of::<Request>()
-            + size_of::<Decided>()
             + self.takes.as_deref().map_or(0, size_of_val)
             + method.len()
             + target.len()

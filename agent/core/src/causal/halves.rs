@@ -1,5 +1,6 @@
 //! All halves that may still matter, and how they are found.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::Hash;
 
@@ -23,11 +24,21 @@ pub struct Halves {
     ends: Map<ExchangeId, Claims>,
     requests: Map<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
+    spare: Vec<Box<Half>>,
 }
 
 /// The halves of a socket with their offsets. Each half in a place of its own: they are large, and what a list holds
 /// moves.
-type Socket = VecDeque<(u64, Box<Half>)>;
+#[derive(Debug, Default)]
+struct Socket {
+    halves: VecDeque<(u64, Box<Half>)>,
+    /// Where one was found last: mostly that one, or the one behind it, is looked for next.
+    near: Cell<usize>,
+}
+
+/// Places of forgotten halves that are kept for new ones: where room is short, each new one makes one be forgotten. What
+/// they held goes when they are used again, so that there are few.
+const SPARE_MAX: usize = 64;
 
 /// The halves that claim to be an exchange's client, and those that claim to be its server. In one place, since both are
 /// looked for at once. Hardly ever more than one of each: a second claim is a dispute.
@@ -69,19 +80,20 @@ impl Halves {
     #[must_use]
     pub fn get(&self, key: HalfKey) -> Option<&Half> {
         let socket = self.sockets.get(&key.cookie)?;
-        socket.get(place(socket, key.offset).ok()?).map(|(_, half)| half.as_ref())
+        socket.halves.get(socket.place(key.offset).ok()?).map(|(_, half)| half.as_ref())
     }
 
     /// A half, to change it. Its identity changes through [`Self::identify`] alone.
     pub fn get_mut(&mut self, key: HalfKey) -> Option<&mut Half> {
         let socket = self.sockets.get_mut(&key.cookie)?;
-        let place = place(socket, key.offset).ok()?;
-        socket.get_mut(place).map(|(_, half)| half.as_mut())
+        let place = socket.place(key.offset).ok()?;
+        socket.halves.get_mut(place).map(|(_, half)| half.as_mut())
     }
 
     /// All of them, in order of their keys. That takes long.
     pub fn all(&self) -> impl Iterator<Item = &Half> {
-        let mut all: Vec<&Half> = self.sockets.values().flatten().map(|(_, half)| half.as_ref()).collect();
+        let mut all: Vec<&Half> =
+            self.sockets.values().flat_map(|socket| &socket.halves).map(|(_, half)| half.as_ref()).collect();
         all.sort_unstable_by_key(|half| half.request.key);
         all.into_iter()
     }
@@ -95,7 +107,7 @@ impl Halves {
     /// Adds a half.
     pub fn insert(&mut self, mut half: Half) {
         let (key, role) = (half.request.key, half.request.role);
-        self.remove(key);
+        self.forget(key);
         if let Some(identity) = half.identity {
             self.claim(role, identity, key);
         }
@@ -106,17 +118,24 @@ impl Halves {
         }
         half.bytes = half.size();
         self.bytes += half.bytes;
+        let half = match self.spare.pop() {
+            Some(mut place) => {
+                *place = half;
+                place
+            }
+            None => Box::new(half),
+        };
         let socket = self.sockets.entry(key.cookie).or_default();
-        let (Ok(place) | Err(place)) = place(socket, key.offset);
-        socket.insert(place, (key.offset, Box::new(half)));
+        let (Ok(place) | Err(place)) = socket.place(key.offset);
+        socket.halves.insert(place, (key.offset, half));
     }
 
     /// The final answer of a half began.
     pub fn answer(&mut self, key: HalfKey, response: Response) -> Option<&mut Half> {
         let Self { sockets, bytes, .. } = self;
         let socket = sockets.get_mut(&key.cookie)?;
-        let place = place(socket, key.offset).ok()?;
-        let (_, half) = socket.get_mut(place)?;
+        let place = socket.place(key.offset).ok()?;
+        let (_, half) = socket.halves.get_mut(place)?;
         half.response = Some(response);
         let before = half.bytes;
         half.bytes = half.size();
@@ -125,20 +144,36 @@ impl Halves {
     }
 
     /// Forgets a half.
-    pub fn remove(&mut self, key: HalfKey) -> Option<Half> {
+    pub fn forget(&mut self, key: HalfKey) {
+        if let Some(half) = self.remove(key) {
+            self.reuse(half);
+        }
+    }
+
+    /// Takes a half out, to be given to [`Self::reuse`].
+    pub fn remove(&mut self, key: HalfKey) -> Option<Box<Half>> {
         let socket = self.sockets.get_mut(&key.cookie)?;
-        let (_, half) = socket.remove(place(socket, key.offset).ok()?)?;
-        if socket.is_empty() {
+        let half = socket.remove(key.offset)?;
+        if socket.halves.is_empty() {
             self.sockets.remove(&key.cookie);
         }
         self.bytes -= half.bytes;
         if let Some(identity) = half.identity {
             self.disclaim(half.request.role, identity, key);
         }
-        for carried in half.carried() {
-            forget(&mut self.requests, &(half.process, carried), &(half.start(), key));
+        if half.request.role == Role::Server {
+            for carried in half.carried() {
+                forget(&mut self.requests, &(half.process, carried), &(half.start(), key));
+            }
         }
-        Some(*half)
+        Some(half)
+    }
+
+    /// Keeps the place of a half that is forgotten for another one.
+    pub fn reuse(&mut self, half: Box<Half>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(half);
+        }
     }
 
     /// Requests of a process that carry something and began by `time`, answered or not, the latest first.
@@ -188,8 +223,8 @@ impl Halves {
     #[must_use]
     pub fn before(&self, key: HalfKey) -> Option<&Half> {
         let socket = self.sockets.get(&key.cookie)?;
-        let (Ok(place) | Err(place)) = place(socket, key.offset);
-        socket.get(place.checked_sub(1)?).map(|(_, half)| half.as_ref())
+        let (Ok(place) | Err(place)) = socket.place(key.offset);
+        socket.halves.get(place.checked_sub(1)?).map(|(_, half)| half.as_ref())
     }
 
     /// The server half whose bytes a tag names, as it stood at `time`.
@@ -216,21 +251,39 @@ impl Halves {
 
     fn from(&self, first: HalfKey) -> impl DoubleEndedIterator<Item = &Half> {
         let socket = self.sockets.get(&first.cookie);
-        let begin = socket.map_or(0, |socket| match place(socket, first.offset) {
+        let begin = socket.map_or(0, |socket| match socket.place(first.offset) {
             Ok(place) | Err(place) => place,
         });
-        socket.into_iter().flat_map(move |socket| socket.range(begin..)).map(|(_, half)| half.as_ref())
+        socket.into_iter().flat_map(move |socket| socket.halves.range(begin..)).map(|(_, half)| half.as_ref())
     }
 }
 
-/// Where the half is whose request begins at an offset, or would be. Most are looked for while they are the last of
-/// their socket, or forgotten when they are the first.
-fn place(socket: &Socket, offset: u64) -> Result<usize, usize> {
-    match (socket.front(), socket.back()) {
-        (_, Some((last, _))) if *last < offset => Err(socket.len()),
-        (_, Some((last, _))) if *last == offset => Ok(socket.len() - 1),
-        (Some((first, _)), _) if *first == offset => Ok(0),
-        _ => socket.binary_search_by_key(&offset, |(offset, _)| *offset),
+impl Socket {
+    /// Where the half is whose request begins at an offset, or would be. Most are looked for while they are the last of
+    /// their socket, or are the first, or several times in a row.
+    fn place(&self, offset: u64) -> Result<usize, usize> {
+        let Self { halves, near } = self;
+        match (halves.front(), halves.back()) {
+            (_, Some((last, _))) if *last < offset => return Err(halves.len()),
+            (_, Some((last, _))) if *last == offset => return Ok(halves.len() - 1),
+            (Some((first, _)), _) if *first == offset => return Ok(0),
+            _ => {}
+        }
+        let is_there = |place: usize| halves.get(place).is_some_and(|(known, _)| *known == offset);
+        let place = match near.get() {
+            place if is_there(place) => place,
+            place if is_there(place + 1) => place + 1,
+            _ => halves.binary_search_by_key(&offset, |(known, _)| *known)?,
+        };
+        near.set(place);
+        Ok(place)
+    }
+
+    fn remove(&mut self, offset: u64) -> Option<Box<Half>> {
+        let place = self.place(offset).ok()?;
+        let near = self.near.get();
+        self.near.set(near - usize::from(place < near));
+        self.halves.remove(place).map(|(_, half)| half)
     }
 }
 

@@ -271,6 +271,7 @@ impl Causes {
         if let Some(half) = self.halves.remove(key) {
             Self::close(&mut self.lineage, &half);
             self.waiting.drop(half.start(), key);
+            self.halves.reuse(half);
         }
     }
 

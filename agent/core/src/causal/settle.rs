@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::causal::Causes;
 use crate::causal::decide::Pending;
-use crate::causal::half::{Decided, Half};
+use crate::causal::half::Half;
 use crate::decode::Process;
 use crate::ids::{BootNanos, ProcessId, SockCookie};
 use crate::limits::{ENDED_PROCESS_NS, HALVES_BYTES_MAX, PENDING_NS, RETENTION_NS, SETTLING_BYTES_MAX};
@@ -29,7 +29,7 @@ impl Causes {
         }
         let before = BootNanos(now.0.saturating_sub(RETENTION_NS));
         while let Some(key) = self.waiting.take_settled(before) {
-            self.halves.remove(key);
+            self.halves.forget(key);
         }
         self.stats.evicted_threads += self.lineage.sweep(now);
         self.stats.evicted_units += self.units.sweep(now);
@@ -53,7 +53,7 @@ impl Causes {
         while self.halves.bytes() > HALVES_BYTES_MAX {
             if let Some(key) = self.waiting.take_settled(BootNanos(u64::MAX)) {
                 // Its span was told: what is lost is a cause of calls that are yet to come, if there are any.
-                self.halves.remove(key);
+                self.halves.forget(key);
                 self.stats.forgotten_causes += 1;
                 continue;
             } else if let Some(key) = self.waiting.take_due(BootNanos(u64::MAX)) {
@@ -78,16 +78,16 @@ impl Causes {
         match self.decide(key, Moment { last, ..moment }) {
             Err(Pending { on, until }) => self.waiting.postpone(key, until.min(latest), on, bytes),
             Ok(None) => {}
-            Ok(Some(decided)) => {
+            Ok(Some(_)) => {
                 self.waiting.settled(key, moment.now);
-                self.export(key, &decided, out);
+                self.export(key, out);
             }
         }
     }
 
-    fn export(&mut self, key: HalfKey, decided: &Decided, out: &mut Vec<Span>) {
+    fn export(&mut self, key: HalfKey, out: &mut Vec<Span>) {
         let Some(half) = self.halves.get(key) else { return };
-        let Some(end) = half.end else { return };
+        let (Some(end), Some(decided)) = (half.end, &half.decided) else { return };
         if decided.excluded {
             self.stats.excluded_spans += 1;
             return;

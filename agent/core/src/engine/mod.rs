@@ -297,7 +297,7 @@ impl Engine {
         let mut updates = std::mem::take(&mut self.updates);
         for update in updates.drain(..) {
             match update {
-                Update::Request(request) => self.begin(request),
+                Update::Request(request) => self.begin(*request),
                 Update::Response { key, response } => self.causes.answered(key, response),
                 Update::End(end) => self.causes.ended(end),
             }
@@ -306,7 +306,7 @@ impl Engine {
         self.updates = updates;
     }
 
-    fn begin(&mut self, request: Arc<Request>) {
+    fn begin(&mut self, request: Request) {
         let Some(connection) = self.connections.get_mut(request.key.cookie) else { return };
         let direction = match request.role {
             Role::Client => Direction::Send,

@@ -1,7 +1,5 @@
 //! A request with its response, as one end of the connection saw it: a half.
 
-use std::sync::Arc;
-
 use smol_str::SmolStr;
 
 use crate::decode::Actor;
@@ -99,7 +97,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
     /// A request head was parsed: the half is open.
-    Request(Arc<Request>),
+    Request(Box<Request>),
     /// The final response head of a half was parsed.
     Response {
         /// Which half.

@@ -5,7 +5,6 @@
 //! the next response turn, and exchanges of earlier turns are over by then.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::body::Body;
 use super::detect::Opening;
@@ -376,7 +375,7 @@ impl Dialogue {
         open.note_request(piece, moved);
         self.open.push_back(open);
         let head = asked.head;
-        out.push(Update::Request(Arc::new(Request {
+        out.push(Update::Request(Box::new(Request {
             key,
             role: self.role,
             method: head.method,

@@ -186,7 +186,15 @@ impl Requests {
                     head.context = WireContext::default();
                     head.upgrade = true;
                 }
-                Said::Head(Box::new(Asked { start, head, end, body_bytes: None, goes_on: true, cut: Some(cut), at_once: false }))
+                Said::Head(Box::new(Asked {
+                    start,
+                    head,
+                    end,
+                    body_bytes: None,
+                    goes_on: true,
+                    cut: Some(cut),
+                    at_once: false,
+                }))
             }
         })
     }

@@ -15,8 +15,6 @@ mod requests;
 mod responses;
 mod upgrades;
 
-use std::sync::Arc;
-
 use super::*;
 use crate::decode::{Actor, Link};
 use crate::ids::{ThreadId, Tid};
@@ -194,7 +192,7 @@ impl Talk {
     fn requests(&mut self) -> Vec<Request> {
         let updates = self.updates.drain(..);
         let requests = updates.filter_map(|update| match update {
-            Update::Request(request) => Some(Arc::unwrap_or_clone(request)),
+            Update::Request(request) => Some(*request),
             Update::Response { .. } | Update::End(_) => None,
         });
         requests.collect()

@@ -1,7 +1,5 @@
 //! What must hold for any traffic, however it is cut, lost or repeated.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -172,7 +170,6 @@ fn timeless(updates: &[Update]) -> Vec<Update> {
     for update in &mut updates {
         match update {
             Update::Request(request) => {
-                let request = Arc::make_mut(request);
                 request.start = BootNanos(0);
                 request.actor = Actor::default();
             }
