@@ -5,7 +5,8 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::causal::identity::ExchangeId;
-use crate::decode::{Connect, Endpoint, Takes, Unit};
+use crate::conn::Ends;
+use crate::decode::{Connect, Takes, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -25,7 +26,7 @@ pub struct Half {
     /// The process of its first byte.
     pub process: ProcessId,
     /// Both addresses of its socket.
-    pub endpoint: Arc<Endpoint>,
+    pub ends: Arc<Ends>,
     /// Its socket is a unix socket.
     pub unix: bool,
     /// Cookie of the unix socket at the other end, once known.

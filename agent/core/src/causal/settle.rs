@@ -102,7 +102,7 @@ impl Causes {
                 request: &half.request,
                 response: half.response.as_ref(),
                 end: &end,
-                endpoint: &half.endpoint,
+                ends: &half.ends,
                 unix: half.unix,
                 process: &process,
             },

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::decode::{Connect, Data, Direction, Endpoint, Link, Open, Opened};
+use crate::conn::Ends;
+use crate::decode::{Connect, Data, Direction, Link, Open, Opened};
 use crate::ids::{BootNanos, SockCookie};
 use crate::limits::TURNS_MAX;
 
@@ -12,7 +13,7 @@ pub struct Connection {
     /// The socket.
     pub cookie: SockCookie,
     /// Both addresses.
-    pub endpoint: Arc<Endpoint>,
+    pub ends: Arc<Ends>,
     /// A unix socket.
     pub unix: bool,
     /// Who opened it.
@@ -33,7 +34,7 @@ impl Connection {
     pub fn new(open: Open) -> Self {
         Self {
             cookie: open.cookie,
-            endpoint: Arc::new(open.endpoint),
+            ends: Arc::new(open.endpoint.into()),
             unix: open.unix,
             opened: open.opened,
             connect: open.connect,

@@ -1,10 +1,12 @@
 //! Connections: which socket, whose, and what ties it to its other end.
 
 mod connection;
+mod ends;
 
 use std::collections::VecDeque;
 
 pub use connection::Connection;
+pub use ends::{End, Ends};
 
 use crate::decode::{Bases, Closing, Link, Open};
 use crate::ids::{BootNanos, SockCookie};

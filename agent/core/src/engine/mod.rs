@@ -316,7 +316,7 @@ impl Engine {
             response: None,
             end: None,
             process: request.actor.thread.process,
-            endpoint: Arc::clone(&connection.endpoint),
+            ends: Arc::clone(&connection.ends),
             unix: connection.unix,
             unix_peer: unix_peer(connection),
             identity: ExchangeId::new(request.key, request.role, connection.link(), connection.opened),

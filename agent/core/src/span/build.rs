@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use super::target::Target;
 use super::{Attribute, Decision, Kind, Span, Status, Value, errno, names};
-use crate::decode::{Address, Endpoint, Process};
+use crate::conn::{End as Place, Ends};
+use crate::decode::Process;
 use crate::limits::SPAN_VALUE_BYTES_MAX;
 use crate::proto::exchange::{End, Outcome, Request, Response, Role};
 
@@ -23,7 +23,7 @@ pub struct Half<'a> {
     /// How it ended.
     pub end: &'a End,
     /// Both addresses of its socket.
-    pub endpoint: &'a Endpoint,
+    pub ends: &'a Ends,
     /// Its socket is a unix socket.
     pub unix: bool,
     /// The process it belongs to.
@@ -69,13 +69,13 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
     }
     let target = Target::parse(&request.method, &request.target, request.host.as_deref());
     let end = server_end(half);
-    let unnamed = if target.authority.is_none() { address_text(end) } else { None };
-    let address = target.authority.map(|authority| authority.host).or(unnamed.as_deref());
+    let unnamed = if target.authority.is_none() { address(end, half.unix) } else { None };
+    let server = target.authority.map(|authority| authority.host).or(unnamed.as_deref());
     match request.role {
         Role::Server => {
             attributes.known(names::URL_SCHEME, target.scheme);
             attributes.text(names::URL_PATH, &target.path);
-            if let Some(client) = address_text(&half.endpoint.peer) {
+            if let Some(client) = address(&half.ends.peer, half.unix) {
                 attributes.address(names::CLIENT_ADDRESS, client);
             }
             if let Some(agent) = &request.user_agent {
@@ -83,14 +83,14 @@ fn request(half: Half<'_>, method: Option<&'static str>, attributes: &mut Attrib
             }
         }
         Role::Client => {
-            attributes.text(names::URL_FULL, &url(&target, address.unwrap_or("unknown")));
+            attributes.text(names::URL_FULL, &url(&target, server.unwrap_or("unknown")));
         }
     }
-    if let Some(address) = address {
-        attributes.text(names::SERVER_ADDRESS, address);
+    if let Some(server) = server {
+        attributes.text(names::SERVER_ADDRESS, server);
         // A port that is not named is the connection's; a unix socket has none.
         let named = target.authority.and_then(|authority| authority.port);
-        if let Some(port) = named.or(port_number(end)) {
+        if let Some(port) = named.or(end.port) {
             attributes.int(names::SERVER_PORT, port.into());
         }
     }
@@ -122,14 +122,14 @@ fn network(half: Half<'_>, attributes: &mut Attributes) {
     attributes.known(names::PROTOCOL_VERSION, half.request.version);
     attributes.known(names::TRANSPORT, if half.unix { "unix" } else { "tcp" });
     let ends = [
-        (&half.endpoint.local, names::LOCAL_ADDRESS, names::LOCAL_PORT),
-        (&half.endpoint.peer, names::PEER_ADDRESS, names::PEER_PORT),
+        (&half.ends.local, names::LOCAL_ADDRESS, names::LOCAL_PORT),
+        (&half.ends.peer, names::PEER_ADDRESS, names::PEER_PORT),
     ];
-    for (end, address, port) in ends {
-        if let Some(text) = address_text(end) {
-            attributes.address(address, text);
+    for (end, name, port) in ends {
+        if let Some(text) = address(end, half.unix) {
+            attributes.address(name, text);
         }
-        if let Some(number) = port_number(end) {
+        if let Some(number) = end.port {
             attributes.int(port, number.into());
         }
     }
@@ -150,10 +150,10 @@ fn link(end: &End, decision: &Decision, attributes: &mut Attributes) {
 }
 
 /// The server's end of the connection: where the request does not name the server, this does.
-const fn server_end(half: Half<'_>) -> &Address {
+const fn server_end(half: Half<'_>) -> &Place {
     match half.request.role {
-        Role::Client => &half.endpoint.peer,
-        Role::Server => &half.endpoint.local,
+        Role::Client => &half.ends.peer,
+        Role::Server => &half.ends.local,
     }
 }
 
@@ -214,39 +214,8 @@ fn error_type(half: Half<'_>) -> Option<ErrorType> {
 }
 
 /// An address as it is shown: numbers need no cleaning, paths do.
-fn address_text(address: &Address) -> Option<SmolStr> {
-    match address {
-        Address::Unknown => None,
-        Address::Inet(ip, _) => Some(match ip.to_canonical() {
-            IpAddr::V4(ip) => dotted(ip),
-            IpAddr::V6(ip) => ip.to_string().into(),
-        }),
-        Address::Unix(path) => Some(clean(path).into()),
-    }
-}
-
-/// What `to_string` gives, in a tenth of its time: each span has three of them.
-fn dotted(ip: Ipv4Addr) -> SmolStr {
-    let mut text = [b'.'; "255.255.255.255".len()];
-    let mut end = 0;
-    for number in ip.octets() {
-        let digits = [number / 100, number / 10 % 10, number % 10];
-        let first = digits[..2].iter().position(|digit| *digit > 0).unwrap_or(2);
-        for digit in &digits[first..] {
-            text[end] = b'0' + digit;
-            end += 1;
-        }
-        // Behind it is a dot already.
-        end += 1;
-    }
-    std::str::from_utf8(&text[..end - 1]).unwrap_or_default().into()
-}
-
-const fn port_number(address: &Address) -> Option<u16> {
-    match address {
-        Address::Inet(_, port) => Some(*port),
-        Address::Unknown | Address::Unix(_) => None,
-    }
+fn address(end: &Place, unix: bool) -> Option<SmolStr> {
+    end.text.as_ref().map(|text| if unix { clean(text).into() } else { text.clone() })
 }
 
 /// As many as most spans have.
@@ -268,7 +237,7 @@ impl Attributes {
         self.0.push((name, Value::String(value)));
     }
 
-    /// What [`address_text`] gives.
+    /// What [`address`] gives.
     fn address(&mut self, name: &'static str, value: SmolStr) {
         self.0.push((name, Value::String(value)));
     }
@@ -299,17 +268,4 @@ fn clean(value: &str) -> Cow<'_, str> {
         if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }
     };
     value[..end].chars().map(replaced).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dotted_addresses_are_those_of_the_standard_library() {
-        for octets in [[0, 0, 0, 0], [127, 0, 0, 1], [10, 100, 99, 9], [255, 255, 255, 255], [1, 20, 101, 110]] {
-            let ip = Ipv4Addr::from(octets);
-            assert_eq!(dotted(ip).as_str(), ip.to_string());
-        }
-    }
 }

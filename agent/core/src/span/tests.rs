@@ -81,7 +81,7 @@ impl Case {
             request: &self.request,
             response: self.response.as_ref(),
             end: &self.end,
-            endpoint: &self.endpoint,
+            ends: &self.endpoint.clone().into(),
             unix: self.unix,
             process: &Arc::new(Process::default()),
         };

@@ -11,7 +11,7 @@ const CORE: &str = "agent/core/src";
 ///
 /// The data ends in spans, but `causal` stands last before `engine`: it is the one that knows when a span is finished,
 /// and hands its decision to the builder in `span`, which knows nothing of how it was made. `stats` counts in the words
-/// of `span`.
+/// of `span`. `span`, and `causal` on its way there, name the ends of a connection, which `conn` writes once for all spans.
 const EDGES: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("limits", &[]),
@@ -20,9 +20,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("conn", &["ids", "limits", "map", "decode"]),
     ("stream", &["ids", "limits", "decode", "conn"]),
     ("proto", &["ids", "limits", "decode", "conn", "stream"]),
-    ("span", &["ids", "limits", "decode", "proto"]),
+    ("span", &["ids", "limits", "decode", "conn", "proto"]),
     ("stats", &["span"]),
-    ("causal", &["ids", "limits", "map", "decode", "proto", "span", "stats"]),
+    ("causal", &["ids", "limits", "map", "decode", "conn", "proto", "span", "stats"]),
     ("engine", &["ids", "limits", "map", "decode", "conn", "stream", "proto", "span", "stats", "causal"]),
     ("recording", &["ids", "decode", "engine"]),
 ];
