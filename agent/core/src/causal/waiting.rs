@@ -11,9 +11,11 @@ use crate::proto::exchange::HalfKey;
 pub(super) struct Waiting {
     /// By their start.
     open: BTreeSet<(BootNanos, HalfKey)>,
-    /// The ended ones, by the time they are due.
-    due: BTreeMap<(BootNanos, HalfKey), Ended>,
-    /// Those of them that the end of something may settle earlier, and when they are due.
+    /// The ended ones with their bytes, by the time they are due: nearly all end in order, so that they come last.
+    due: VecDeque<(BootNanos, HalfKey, usize)>,
+    /// Those that the end of something may settle earlier.
+    postponed: BTreeMap<(BootNanos, HalfKey), Postponed>,
+    /// They again, by what they wait for, and when they are due.
     on: BTreeMap<(On, HalfKey), BootNanos>,
     ended_bytes: usize,
     /// In the order they settled.
@@ -21,8 +23,8 @@ pub(super) struct Waiting {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Ended {
-    on: Option<On>,
+struct Postponed {
+    on: On,
     bytes: usize,
 }
 
@@ -35,7 +37,7 @@ impl Waiting {
     /// A half that began at `start` is over, and holds so many bytes until it settles.
     pub(super) fn end(&mut self, start: BootNanos, key: HalfKey, due: BootNanos, bytes: usize) {
         self.open.remove(&(start, key));
-        self.wait(key, due, Ended { on: None, bytes });
+        self.wait(key, due, bytes);
     }
 
     /// A half that began at `start` will never end.
@@ -45,14 +47,20 @@ impl Waiting {
 
     /// A half cannot settle before `due`, or the end of what it waits for.
     pub(super) fn postpone(&mut self, key: HalfKey, due: BootNanos, on: On, bytes: usize) {
-        self.wait(key, due, Ended { on: Some(on), bytes });
+        self.ended_bytes += bytes;
+        self.postponed.insert((due, key), Postponed { on, bytes });
         self.on.insert((on, key), due);
     }
 
-    fn wait(&mut self, key: HalfKey, due: BootNanos, ended: Ended) {
-        self.ended_bytes += ended.bytes;
-        if let Some(before) = self.due.insert((due, key), ended) {
-            self.ended_bytes -= before.bytes;
+    fn wait(&mut self, key: HalfKey, due: BootNanos, bytes: usize) {
+        self.ended_bytes += bytes;
+        let behind = |(other_due, other, _): &(BootNanos, HalfKey, usize)| (*other_due, *other) <= (due, key);
+        match self.due.back() {
+            Some(last) if !behind(last) => {
+                let place = self.due.partition_point(behind);
+                self.due.insert(place, (due, key, bytes));
+            }
+            _ => self.due.push_back((due, key, bytes)),
         }
     }
 
@@ -64,22 +72,33 @@ impl Waiting {
             self.on.range((on, first)..=(on, last)).map(|((_, key), due)| (*key, *due)).collect();
         for (key, due) in woken {
             self.on.remove(&(on, key));
-            if let Some(ended) = self.due.remove(&(due, key)) {
-                self.ended_bytes -= ended.bytes;
-                self.wait(key, due.min(now), Ended { on: None, ..ended });
+            if let Some(Postponed { bytes, .. }) = self.postponed.remove(&(due, key)) {
+                self.ended_bytes -= bytes;
+                self.wait(key, due.min(now), bytes);
             }
         }
     }
 
     /// Takes the half that is due first, if it is by `now`.
     pub(super) fn take_due(&mut self, now: BootNanos) -> Option<HalfKey> {
-        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
-        let ((_, key), ended) = first.remove_entry();
-        self.ended_bytes -= ended.bytes;
-        if let Some(on) = ended.on {
-            self.on.remove(&(on, key));
+        let first = self.due.front().map(|(due, key, _)| (*due, *key));
+        let postponed = self.postponed.first_key_value().map(|(first, _)| *first);
+        if let Some(postponed) = postponed.filter(|postponed| first.is_none_or(|first| *postponed < first)) {
+            return self.take_postponed(postponed, now);
         }
+        let (_, key, bytes) = self.due.pop_front_if(|(due, ..)| *due <= now)?;
+        self.ended_bytes -= bytes;
         Some(key)
+    }
+
+    fn take_postponed(&mut self, first: (BootNanos, HalfKey), now: BootNanos) -> Option<HalfKey> {
+        if first.0 > now {
+            return None;
+        }
+        let Postponed { on, bytes } = self.postponed.remove(&first)?;
+        self.ended_bytes -= bytes;
+        self.on.remove(&(on, first.1));
+        Some(first.1)
     }
 
     /// Bytes of the halves that wait to settle.
