@@ -111,7 +111,7 @@ impl Told {
     /// The first sight of a socket: exactly one.
     pub(crate) fn open(&self, cookie: u64) -> Result<&Open> {
         let mut opens = self.0.iter().filter_map(|event| match event {
-            Event::Open(open) if open.cookie == SockCookie(cookie) => Some(open),
+            Event::Open(open) if open.cookie == SockCookie(cookie) => Some(open.as_ref()),
             _ => None,
         });
         let open = opens.next().with_context(|| format!("no first sight of socket {cookie}"))?;

@@ -158,7 +158,7 @@ fn halve(data: &Data, place: usize) -> (Data, Data) {
     front.bytes.truncate(place);
     front.len = place as u32;
     front.unseen = None;
-    back.bytes.drain(..place);
+    back.bytes = back.bytes.slice(place..);
     back.len -= place as u32;
     back.offset += place as u64;
     back.turn_start = false;
@@ -201,7 +201,7 @@ fn suffer(events: &[Event], fates: &[Fate]) -> (Vec<Event>, u64) {
         let mut first = None;
         match event {
             Event::Open(open) if matches!(fate, Fate::Lost) => {
-                unannounced.insert(open.cookie, open.clone());
+                unannounced.insert(open.cookie, Open::clone(open));
             }
             Event::Data(data) => match unannounced.remove(&data.cookie) {
                 // Told together with its announcement, or not at all.
@@ -209,7 +209,9 @@ fn suffer(events: &[Event], fates: &[Fate]) -> (Vec<Event>, u64) {
                     fate = Fate::Lost;
                     unannounced.insert(data.cookie, Open { old: true, ..open });
                 }
-                open => first = open.map(|open| Event::Open(Open { actor: data.actor, time: data.time, ..open })),
+                open => {
+                    first = open.map(|open| Event::Open(Box::new(Open { actor: data.actor, time: data.time, ..open })))
+                }
             },
             Event::Closing { cookie, .. } | Event::Count(Count { cookie, .. }) if unannounced.contains_key(cookie) => {
                 continue;

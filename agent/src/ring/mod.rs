@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use agent_ebpf::wire::record::Header;
 use aya::maps::{MapData, RingBuf};
-use tracemend_core::decode::{self, Event};
+use tracemend_core::decode::{self, Event, Room};
 use zerocopy::FromBytes;
 
 /// A record may reach its ring this long after the time it carries: the hook stamps it before it copies the bytes.
@@ -28,6 +28,8 @@ pub struct Merge {
     /// Read ahead: to be put in order with what comes next.
     ahead: Vec<Held>,
     held_bytes: usize,
+    /// For the bytes of records.
+    room: Room,
     arrivals: u64,
     horizon: u64,
 }
@@ -104,7 +106,7 @@ impl Merge {
         let bytes = record.len().max(size_of::<Held>());
         self.held_bytes += bytes;
         self.arrivals += 1;
-        Held { time, bytes, event: decode::decode(record) }
+        Held { time, bytes, event: decode::decode(record, &mut self.room) }
     }
 
     fn hold(&mut self, held: Held) {

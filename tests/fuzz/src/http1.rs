@@ -97,7 +97,7 @@ impl Socket {
             direction,
             offset,
             len,
-            bytes: seen.to_vec(),
+            bytes: seen.to_vec().into(),
             unseen: None,
             blocking: true,
             shed: code & SHED != 0,

@@ -22,7 +22,9 @@ pub fn blank(from: &Path, to: &Path) -> Result<()> {
     for entry in recording {
         let mut entry = entry?;
         if let Entry::Event(Event::Data(data)) = &mut entry {
-            blanked += blank_bytes(&mut data.bytes);
+            let mut bytes = data.bytes.to_vec();
+            blanked += blank_bytes(&mut bytes);
+            data.bytes = bytes.into();
         }
         match entry {
             Entry::End(told) => lost = told,

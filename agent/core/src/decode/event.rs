@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, Tid, UnitId};
@@ -10,8 +11,9 @@ use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, Tid, UnitId};
 /// Everything the pipeline reacts to, in order of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    /// First sight of a connection.
-    Open(Open),
+    /// First sight of a connection. In a place of its own, since it is the largest by far and not the most frequent: events
+    /// are moved from stage to stage.
+    Open(Box<Open>),
     /// Bytes moved by a call.
     Data(Data),
     /// A direction came further without data records (bytes beyond the captured head).
@@ -239,8 +241,7 @@ pub struct Data {
     /// Bytes moved.
     pub len: u32,
     /// The captured prefix of them.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Why captured bytes fall short of the policy.
     #[serde(with = "crate::decode::gap")]
     pub unseen: Option<CaptureGap>,

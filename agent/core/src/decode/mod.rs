@@ -8,4 +8,4 @@ pub use event::{
     Actor, Address, Bases, CaptureGap, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
     Link, Listen, Open, Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn,
 };
-pub use record::{Error, decode};
+pub use record::{Error, Room, decode};

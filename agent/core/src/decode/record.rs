@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use agent_ebpf::wire::record::{self as wire, direction, end, flag, kind, opened};
 use agent_ebpf::wire::{loss, record};
+use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -35,18 +36,36 @@ pub enum Error {
     Value(u16),
 }
 
-/// Decodes one record.
+/// Bytes of records are kept in blocks of this size: some sixty records share one, which goes with the last of them.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Room for the captured bytes of many records, since most live as long as their neighbours: a block of memory for each
+/// would be too large for an allocator's short ways.
+#[derive(Debug, Default)]
+pub struct Room(BytesMut);
+
+impl Room {
+    fn keep(&mut self, bytes: &[u8]) -> Bytes {
+        if self.0.capacity() < bytes.len() {
+            self.0 = BytesMut::with_capacity(BLOCK_BYTES.max(bytes.len()));
+        }
+        self.0.extend_from_slice(bytes);
+        self.0.split().freeze()
+    }
+}
+
+/// Decodes one record, whose captured bytes go into `room`.
 ///
 /// # Errors
 /// If the record is short, of an unknown kind, or holds a value outside its list.
-pub fn decode(bytes: &[u8]) -> Result<Event, Error> {
+pub fn decode(bytes: &[u8], room: &mut Room) -> Result<Event, Error> {
     let header: wire::Header = read(bytes, 0)?.0;
     let time = BootNanos(header.time);
     match header.kind {
         kind::OPEN => open(&read::<wire::Open>(bytes, header.kind)?.0),
         kind::DATA => {
             let (layout, rest) = read::<wire::Data>(bytes, header.kind)?;
-            data(&layout, rest)
+            data(&layout, rest, room)
         }
         kind::COUNT => {
             let layout = read::<wire::Count>(bytes, header.kind)?.0;
@@ -140,7 +159,7 @@ fn open(layout: &wire::Open) -> Result<Event, Error> {
         turn: tag(layout.connect_turn),
         stale: layout.connect_stale != 0,
     });
-    Ok(Event::Open(Open {
+    Ok(Event::Open(Box::new(Open {
         time: BootNanos(layout.header.time),
         cookie: SockCookie(layout.cookie),
         actor: actor(&layout.actor),
@@ -153,7 +172,7 @@ fn open(layout: &wire::Open) -> Result<Event, Error> {
         endpoint: endpoint(layout),
         link,
         connect,
-    }))
+    })))
 }
 
 fn endpoint(layout: &wire::Open) -> Endpoint {
@@ -194,7 +213,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
+fn data(layout: &wire::Data, rest: &[u8], room: &mut Room) -> Result<Event, Error> {
     let bytes = rest
         .get(..layout.captured as usize)
         .filter(|_| layout.captured <= layout.len)
@@ -212,7 +231,7 @@ fn data(layout: &wire::Data, rest: &[u8]) -> Result<Event, Error> {
         direction,
         offset: layout.offset,
         len: layout.len,
-        bytes: bytes.to_vec(),
+        bytes: if bytes.is_empty() { Bytes::new() } else { room.keep(bytes) },
         unseen: loss_name(layout.unseen),
         blocking: has(flag::BLOCKING),
         shed: has(flag::SHED),
@@ -285,6 +304,10 @@ mod tests {
     use super::*;
     use zerocopy::{FromZeros, IntoBytes};
 
+    fn decode(bytes: &[u8]) -> Result<Event, Error> {
+        super::decode(bytes, &mut Room::default())
+    }
+
     fn data_record(captured: u32, bytes: &[u8]) -> Vec<u8> {
         let mut layout = wire::Data::new_zeroed();
         layout.header.kind = kind::DATA;
@@ -304,12 +327,21 @@ mod tests {
     #[test]
     fn data_keeps_its_captured_prefix_and_tags() {
         let Ok(Event::Data(data)) = decode(&data_record(4, b"GET /")) else { panic!("a data record") };
-        assert_eq!((data.bytes.as_slice(), data.len, data.time), (b"GET ".as_slice(), 10, BootNanos(7)));
+        assert_eq!((&data.bytes[..], data.len, data.time), (b"GET ".as_slice(), 10, BootNanos(7)));
         assert_eq!(data.link, Link::Tcp(Bases { send: 1, recv: 2 }));
         assert_eq!(data.actor.own, Some(Tag { cookie: SockCookie(3), offset: 5 }));
         assert_eq!(data.actor.birth, None);
         assert!(data.blocking && !data.shed && !data.turn_start);
         assert_eq!(data.turn, 3);
+    }
+
+    #[test]
+    fn records_that_share_a_block_keep_their_own_bytes() {
+        let mut room = Room::default();
+        let kept: Vec<Bytes> = (0..200_u8).map(|number| room.keep(&[number; 1000])).collect();
+        assert!((0..200).zip(&kept).all(|(number, bytes)| bytes[..] == [number; 1000]));
+        let long = vec![7; 2 * BLOCK_BYTES];
+        assert_eq!(room.keep(&long), long);
     }
 
     #[test]

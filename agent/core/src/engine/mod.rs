@@ -91,7 +91,7 @@ impl Engine {
     fn take(&mut self, event: Event, out: &mut Output) {
         match event {
             Event::Process(process) => self.causes.process(process),
-            Event::Open(open) => self.open(open, out),
+            Event::Open(open) => self.open(*open, out),
             Event::Data(data) => self.data(&data, out),
             Event::Count(count) => self.count(count),
             Event::Closing { cookie, what, time } => self.closing(cookie, what, time),

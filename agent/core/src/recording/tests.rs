@@ -18,7 +18,7 @@ fn data(cookie: u64, direction: Direction, offset: u64, bytes: &[u8], turn: u32)
         direction,
         offset,
         len: u32::try_from(bytes.len()).expect("short"),
-        bytes: bytes.to_vec(),
+        bytes: bytes.to_vec().into(),
         unseen: None,
         blocking: true,
         shed: false,
@@ -155,7 +155,7 @@ fn after_bytes_that_are_missing_nothing_stays_before_the_next_turn() {
         let mut event = Event::Data(data(1, Direction::Recv, offset, bytes.as_bytes(), turn));
         redact.redact(&mut event);
         let Event::Data(data) = event else { panic!("another event") };
-        String::from_utf8(data.bytes).expect("text")
+        String::from_utf8(data.bytes.to_vec()).expect("text")
     };
     assert_eq!(stays(10, "secret", 0), "xxxxxx", "a connection from its middle on");
     assert_eq!(stays(16, "GET /a HT", 1), "GET /a HT");

@@ -190,7 +190,7 @@ impl Kernel {
         if !socket.announced {
             socket.announced = true;
             acting.seq += 1;
-            self.events.push(Event::Open(Open {
+            self.events.push(Event::Open(Box::new(Open {
                 time,
                 cookie,
                 actor: actor(who, &acting),
@@ -203,7 +203,7 @@ impl Kernel {
                 endpoint: socket.endpoint.clone(),
                 link: socket.link,
                 connect: socket.connect,
-            }));
+            })));
         }
         acting.seq += 1;
         let unseen = firing.unseen.filter(|_| firing.readable < wanted);
@@ -217,7 +217,7 @@ impl Kernel {
             direction,
             offset,
             len: bytes.len() as u32,
-            bytes: bytes[..wanted.min(firing.readable)].to_vec(),
+            bytes: bytes[..wanted.min(firing.readable)].to_vec().into(),
             unseen,
             blocking: firing.blocking,
             shed: false,

@@ -475,7 +475,7 @@ impl World {
                 connect: socket.connect,
             };
             if self.fate == Fate::Told {
-                self.engine.push(Event::Open(open), &mut self.out);
+                self.engine.push(Event::Open(Box::new(open)), &mut self.out);
             }
         }
         if agents {
@@ -503,7 +503,7 @@ impl World {
             direction,
             offset,
             len: text.len() as u32,
-            bytes: text.as_bytes().to_vec(),
+            bytes: text.as_bytes().to_vec().into(),
             unseen: None,
             blocking,
             shed: false,

@@ -51,7 +51,9 @@ impl Redact {
         if data.turn_start {
             direction.begin(&data.bytes);
         }
-        direction.mask(&mut data.bytes);
+        let mut bytes = data.bytes.to_vec();
+        direction.mask(&mut bytes);
+        data.bytes = bytes.into();
         direction.skip(u64::from(data.len).saturating_sub(data.bytes.len() as u64));
         *next = data.offset.wrapping_add(data.len.into());
     }

@@ -165,7 +165,7 @@ impl Talk {
             direction: self.direction(side),
             offset: self.next[side as usize],
             len: bytes.len() as u32,
-            bytes: bytes.to_vec(),
+            bytes: bytes.to_vec().into(),
             unseen: None,
             blocking: true,
             shed: false,
