@@ -23,6 +23,17 @@ pub struct Thread {
     running: VecDeque<Running>,
 }
 
+/// What a record of a thread says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Acted {
+    /// Records of it were lost just before.
+    pub gap: bool,
+    /// Units are known that it ran.
+    pub runs: bool,
+    /// It read requests that are not over.
+    pub reads: bool,
+}
+
 /// The creation of a thread, or of a process by its first thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth {
@@ -103,15 +114,15 @@ impl Lineage {
         self.processes.entry(id).or_default()
     }
 
-    /// Notes a record of a thread. True if records of it were lost just before.
-    pub fn acted(&mut self, actor: &Actor, time: BootNanos) -> bool {
+    /// Notes a record of a thread.
+    pub fn acted(&mut self, actor: &Actor, time: BootNanos) -> Acted {
         let thread = self.threads.entry(actor.thread).or_default();
         // Thread ids are reused: this is the first record of another thread.
         let another = actor.seq == 1;
         let gap = !another && thread.last_seq != 0 && actor.seq != thread.last_seq.wrapping_add(1);
         thread.last_seq = actor.seq;
         thread.acted = thread.acted.max(time);
-        gap
+        Acted { gap, runs: !thread.running.is_empty(), reads: !thread.reading.is_empty() }
     }
 
     /// Notes what a thread's next record is of.

@@ -32,7 +32,7 @@ use explain::Explanation;
 use half::Half;
 use halves::Halves;
 use identity::{ExchangeId, Minter};
-use lineage::Lineage;
+use lineage::{Acted, Lineage};
 use units::Units;
 use waiting::Waiting;
 
@@ -109,13 +109,15 @@ impl Causes {
     }
 
     /// A thread acted on a connection; `serves` says that its process answers requests there.
-    pub fn acted(&mut self, actor: &Actor, time: BootNanos, cookie: SockCookie, serves: bool) {
-        if self.lineage.acted(actor, time) {
+    pub fn acted(&mut self, actor: &Actor, time: BootNanos, cookie: SockCookie, serves: bool) -> Acted {
+        let acted = self.lineage.acted(actor, time);
+        if acted.gap {
             self.missed(actor.thread, time);
         }
-        if serves {
+        if serves && acted.reads {
             self.turned(actor.thread, time, cookie);
         }
+        acted
     }
 
     /// The unit that a thread's next record is of.
@@ -123,7 +125,7 @@ impl Causes {
         self.lineage.running(running);
     }
 
-    /// Bytes moved on a connection, after [`Self::acted`]: what unit moved them?
+    /// Bytes moved on a connection, after [`Self::acted`] said that units are known of their thread: which moved them?
     pub fn moved(&mut self, actor: &Actor, cookie: SockCookie, direction: Direction, serves: bool) {
         if let Some(running) = self.lineage.ran(actor) {
             self.units.acted(&running, cookie, serves && direction == Direction::Send);
@@ -277,7 +279,7 @@ impl Causes {
 
     /// A thread or process was created.
     pub fn forked(&mut self, fork: &Fork) {
-        if self.lineage.acted(&fork.actor, fork.time) {
+        if self.lineage.acted(&fork.actor, fork.time).gap {
             self.missed(fork.actor.thread, fork.time);
         }
         self.lineage.forked(fork);

@@ -197,29 +197,29 @@ impl Engine {
         };
         let linked = connection.moved(data);
         let link = connection.link();
-        let before = self.parsers.verdict(data.cookie);
+        let mut parser = self.parsers.get(data.cookie);
+        let before = parser.as_ref().map(|parser| parser.verdict());
         let serves = match before {
             Some(Verdict::Http1(role)) => role == Role::Server,
             Some(Verdict::Undecided | Verdict::Other) | None => connection.serves(),
         };
-        self.causes.acted(&data.actor, data.time, data.cookie, serves);
-        self.causes.moved(&data.actor, data.cookie, data.direction, serves);
+        if self.causes.acted(&data.actor, data.time, data.cookie, serves).runs {
+            self.causes.moved(&data.actor, data.cookie, data.direction, serves);
+        }
         if linked && self.connections.is_agents(link) {
             self.leave_out(data.cookie, out);
             return;
         }
-        if before.is_none() {
-            return;
-        }
+        let Some(parser) = &mut parser else { return };
         if data.unseen.is_some() {
             // A recording may hold more bytes than it says were moved.
             self.stats.unseen_bytes += u64::from(data.len).saturating_sub(data.bytes.len() as u64);
         }
-        self.parsers.feed(data.cookie, &mut self.updates, |parser, updates| parser.data(data, updates));
-        let after = self.parsers.verdict(data.cookie).filter(|after| Some(*after) != before);
+        parser.feed(&mut self.updates, |parser, updates| parser.data(data, updates));
+        let after = parser.verdict();
         self.forward();
-        if let Some(verdict) = after {
-            self.decided(data.cookie, verdict, out);
+        if Some(after) != before {
+            self.decided(data.cookie, after, out);
         }
         if linked {
             self.linked(data.cookie, link);

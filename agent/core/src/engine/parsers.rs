@@ -33,9 +33,10 @@ impl Parsers {
         }
     }
 
-    /// What a connection speaks; none if it has no parser.
-    pub(super) fn verdict(&self, cookie: SockCookie) -> Option<Verdict> {
-        self.all.get(&cookie).map(|parser| parser.verdict())
+    /// The parser of a connection, if it has one.
+    pub(super) fn get(&mut self, cookie: SockCookie) -> Option<Parser<'_>> {
+        let Self { all, held, given_up, .. } = self;
+        all.get_mut(&cookie).map(|parser| Parser { parser, held, given_up })
     }
 
     /// True if exchanges of a connection may yet be told.
@@ -43,23 +44,16 @@ impl Parsers {
         self.all.get(&cookie).is_some_and(|parser| !parser.is_over() && parser.verdict() != Verdict::Undecided)
     }
 
-    /// Lets the parser of a connection take something. One that comes to hold much while there is no room gives up, so that
-    /// slow clients cost themselves.
+    /// Lets the parser of a connection take something, if it has one.
     pub(super) fn feed(
         &mut self,
         cookie: SockCookie,
         updates: &mut Vec<Update>,
         give: impl FnOnce(&mut Http1, &mut Vec<Update>),
     ) {
-        let Some(parser) = self.all.get_mut(&cookie) else { return };
-        let before = parser.held_bytes();
-        give(parser, updates);
-        let held = parser.held_bytes();
-        if held > before && held > PARSER_BYTES_MIN && self.held > PARSERS_BYTES_MAX {
-            parser.abandon(updates);
-            self.given_up += 1;
+        if let Some(mut parser) = self.get(cookie) {
+            parser.feed(updates, give);
         }
-        self.held = self.held - before + parser.held_bytes();
     }
 
     /// Parsers that gave up because there was no room.
@@ -73,5 +67,32 @@ impl Parsers {
             self.losses += parser.take_losses();
         }
         self.losses
+    }
+}
+
+/// The parser of one connection, and what it counts for.
+pub(super) struct Parser<'a> {
+    parser: &'a mut Http1,
+    held: &'a mut usize,
+    given_up: &'a mut u64,
+}
+
+impl Parser<'_> {
+    /// What the connection speaks.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.parser.verdict()
+    }
+
+    /// Lets it take something. One that comes to hold much while there is no room gives up, so that slow clients cost
+    /// themselves.
+    pub(super) fn feed(&mut self, updates: &mut Vec<Update>, give: impl FnOnce(&mut Http1, &mut Vec<Update>)) {
+        let before = self.parser.held_bytes();
+        give(self.parser, updates);
+        let held = self.parser.held_bytes();
+        if held > before && held > PARSER_BYTES_MIN && *self.held > PARSERS_BYTES_MAX {
+            self.parser.abandon(updates);
+            *self.given_up += 1;
+        }
+        *self.held = *self.held - before + self.parser.held_bytes();
     }
 }

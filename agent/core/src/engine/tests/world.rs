@@ -376,8 +376,8 @@ impl World {
         self.engine.stats()
     }
 
-    pub fn has_parser(&self, cookie: SockCookie) -> bool {
-        self.engine.parsers.verdict(cookie).is_some()
+    pub fn has_parser(&mut self, cookie: SockCookie) -> bool {
+        self.engine.parsers.get(cookie).is_some()
     }
 
     pub fn policies(&self) -> &[(SockCookie, Policy)] {
