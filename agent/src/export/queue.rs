@@ -1,11 +1,12 @@
 //! Spans on their way out: bounded in number and bytes, the oldest go first.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use tracemend_core::decode::Process;
 use tracemend_core::span::{Attribute, Span, Value};
 
 use super::counters::{Counts, DropReason};
@@ -64,13 +65,14 @@ impl Queue {
     /// Adds spans without waiting, dropping the oldest beyond the limits, and all of them once closed.
     pub(crate) fn push(&self, spans: Vec<Stamped>) {
         let since = Instant::now();
+        let mut resource = Resource::default();
         let mut state = self.lock();
         for stamped in spans {
             if state.closed {
                 self.counts.dropped(DropReason::Shutdown, 1);
                 continue;
             }
-            let bytes = weight(&stamped.span);
+            let bytes = weight(&stamped.span, &mut resource);
             state.bytes += bytes;
             state.waiting.push_back(Waiting { stamped, bytes, since });
             while state.waiting.len() > self.limits.spans || state.bytes > self.limits.bytes {
@@ -163,19 +165,37 @@ impl State {
 
 /// Bytes of a span, estimated from above both for memory and for the wire: its process's resource is counted with each
 /// span, although spans of a process share it.
-fn weight(span: &Span) -> usize {
+fn weight(span: &Span, resource: &mut Resource) -> usize {
     const SPAN: usize = 256;
-    const ENTRY: usize = 64;
     let attributes = |list: &[Attribute]| -> usize {
         list.iter().map(|(name, value)| ENTRY + name.len() + value_bytes(value)).sum()
     };
     let links = span.links.iter().map(|link| ENTRY + attributes(&link.attributes));
-    let resource = span.process.resource.iter().map(|(name, value)| ENTRY + name.len() + value.len());
     SPAN + span.name.len()
         + span.tracestate.len()
         + attributes(&span.attributes)
         + links.sum::<usize>()
-        + resource.sum::<usize>()
+        + resource.bytes(&span.process)
+}
+
+/// Bytes that one entry of a list takes beside its texts.
+const ENTRY: usize = 64;
+
+/// The resource whose bytes were asked for last: mostly it is asked for again.
+#[derive(Default)]
+struct Resource(Option<(Arc<Process>, usize)>);
+
+impl Resource {
+    fn bytes(&mut self, process: &Arc<Process>) -> usize {
+        if let Some((known, bytes)) = &self.0
+            && Arc::ptr_eq(known, process)
+        {
+            return *bytes;
+        }
+        let bytes = process.resource.iter().map(|(name, value)| ENTRY + name.len() + value.len()).sum();
+        self.0 = Some((Arc::clone(process), bytes));
+        bytes
+    }
 }
 
 fn value_bytes(value: &Value) -> usize {
@@ -190,7 +210,7 @@ fn value_bytes(value: &Value) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{BATCH_SPANS_MAX, Limits, Queue, weight};
+    use super::{BATCH_SPANS_MAX, Limits, Queue, Resource, weight};
     use crate::export::counters::{Counts, DropReason};
     use crate::export::testing::stamped;
 
@@ -216,7 +236,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn beyond_the_byte_limit_the_oldest_go() {
-        let bytes = 2 * weight(&stamped(1).span);
+        let bytes = 2 * weight(&stamped(1).span, &mut Resource::default());
         let (queue, counts) = queue(Limits { spans: usize::MAX, bytes });
         queue.push((1..=3).map(stamped).collect());
         assert_eq!(numbers(&queue).await, Some(vec![2, 3]));

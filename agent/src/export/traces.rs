@@ -1,7 +1,6 @@
 //! What all spans of a trace must agree on: whether it is exported, and the offset from the kernel's clock.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use tracemend_core::ids::TraceId;
 
 use super::limits::TRACES_REMEMBERED_MAX;

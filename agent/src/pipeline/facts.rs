@@ -1,8 +1,8 @@
 //! Facts of the host that the core must be told before the events that need them, and targets that appear.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use foldhash::{HashSet, HashSetExt as _};
 use tracemend_core::decode::{Event, Process};
 use tracemend_core::ids::{ProcessId, Tgid};
 

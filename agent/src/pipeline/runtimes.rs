@@ -27,7 +27,7 @@ pub(super) struct Runtimes {
     everything: bool,
     /// Processes that were looked at when they were first told of, and whether as ones that serve: what was not there when
     /// they began may be by then.
-    looked_at: HashMap<Tgid, bool>,
+    looked_at: foldhash::HashMap<Tgid, bool>,
     /// What was found in the processes that are adapted.
     adapted: HashMap<u32, Found>,
     /// Processes that were not: each is counted once, however often it is looked at.
@@ -64,7 +64,7 @@ impl Runtimes {
         let mut runtimes = Self {
             finder,
             everything,
-            looked_at: HashMap::new(),
+            looked_at: foldhash::HashMap::default(),
             adapted: HashMap::new(),
             refused: HashSet::new(),
             ended: BTreeSet::new(),
