@@ -1,7 +1,7 @@
 //! A sequence of records through the whole core: each one a length (two bytes, least significant first) and so many bytes.
 //! A record of no bytes lets time pass.
 
-use tracemend_core::decode::decode;
+use tracemend_core::decode::{Room, decode};
 use tracemend_core::engine::{Engine, Options, Output};
 use tracemend_core::ids::BootNanos;
 use tracemend_core::span::Span;
@@ -11,7 +11,7 @@ const STEP_NS: u64 = 300_000_000;
 
 pub(crate) fn run(mut bytes: &[u8]) {
     let mut engine = new();
-    let mut out = Output::default();
+    let (mut out, mut room) = (Output::default(), Room::default());
     let mut now = 0;
     while let [low, high, rest @ ..] = bytes {
         let (record, rest) = rest.split_at(rest.len().min(usize::from(u16::from_le_bytes([*low, *high]))));
@@ -21,7 +21,7 @@ pub(crate) fn run(mut bytes: &[u8]) {
             engine.tick(BootNanos(now), &mut out);
             continue;
         }
-        match decode(record) {
+        match decode(record, &mut room) {
             Ok(event) => {
                 now = event.time().map_or(now, |time| time.0.max(now));
                 engine.push(event, &mut out);
