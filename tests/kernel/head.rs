@@ -34,7 +34,7 @@ fn the_head_of_a_turn_is_copied_across_however_many_calls() -> Result<()> {
     actor.does("a.send(d[:9000])\nfor _ in range(9): take(b, 1000)")?;
     let told = stage.told()?;
     let sent = told.only(a, Send)?;
-    assert_eq!((sent.bytes.as_slice(), sent.len, sent.unseen), (bytes(REQUEST).as_slice(), 9000, None));
+    assert_eq!((&sent.bytes[..], sent.len, sent.unseen), (bytes(REQUEST).as_slice(), 9000, None));
     let read = told.data(b, Recv);
     assert_eq!(read.len(), 9);
     assert_eq!(joined(&read), bytes(REQUEST));
@@ -45,7 +45,7 @@ fn the_head_of_a_turn_is_copied_across_however_many_calls() -> Result<()> {
     actor.does("b.send(d[:5000])\nfor _ in range(5): take(a, 1000)\na.send(d[:10]); take(b, 10)")?;
     let told = stage.told()?;
     let answer = told.only(b, Send)?;
-    assert_eq!((answer.bytes.as_slice(), answer.len), (bytes(ANSWER).as_slice(), 5000));
+    assert_eq!((&answer.bytes[..], answer.len), (bytes(ANSWER).as_slice(), 5000));
     let heard = told.data(a, Recv);
     assert_eq!(heard.len(), 2, "what is beyond the head is counted");
     assert_eq!(joined(&heard), bytes(ANSWER));

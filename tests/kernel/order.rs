@@ -127,7 +127,7 @@ fn the_end_of_a_stream_moves_no_offset() -> Result<()> {
     let told = stage.told()?;
     for name in ["a", "c"] {
         let data = told.data(actor.cookie(name)?, Recv);
-        let moved: Vec<_> = data.iter().map(|data| (data.offset, data.bytes.as_slice())).collect();
+        let moved: Vec<_> = data.iter().map(|data| (data.offset, &data.bytes[..])).collect();
         assert_eq!(moved, [(0, b"head".as_slice()), (4, b"body")], "{name}");
     }
     Ok(())

@@ -109,10 +109,10 @@ fn buffers_behind_the_eighth_are_a_gap() -> Result<()> {
     let (a, b) = (actor.cookie("a")?, actor.cookie("b")?);
     let told = stage.told()?;
     let sent = told.only(a, Send)?;
-    assert_eq!((sent.bytes.as_slice(), sent.len), (b"0,1,2,3,4,5,6,7,".as_slice(), 24));
+    assert_eq!((&sent.bytes[..], sent.len), (b"0,1,2,3,4,5,6,7,".as_slice(), 24));
     assert_eq!(sent.unseen, Some("many_buffers"));
     let read = told.only(b, Recv)?;
-    assert_eq!((read.bytes.as_slice(), read.unseen), (b"0,1,2,3,4,5,6,7,8,9,a,b,".as_slice(), None));
+    assert_eq!((&read.bytes[..], read.unseen), (b"0,1,2,3,4,5,6,7,8,9,a,b,".as_slice(), None));
     assert_eq!(stage.losses(), [("many_buffers", 1)].into());
     Ok(())
 }
@@ -144,7 +144,7 @@ fn a_thread_that_received_a_datagram_is_stale_until_its_next_turn() -> Result<()
     actor.does("take(a, 2); a.send(b'4'); take(b, 1); b.send(b'5')")?;
     let b = actor.cookie("b")?;
     let told = stage.told()?;
-    let stale: Vec<_> = told.all_data(b).into_iter().map(|data| (data.bytes.clone(), data.stale)).collect();
+    let stale: Vec<_> = told.all_data(b).into_iter().map(|data| (data.bytes.to_vec(), data.stale)).collect();
     let expected = [("1", false), ("2", false), ("3", true), ("4", false), ("5", false)];
     assert_eq!(stale, expected.map(|(bytes, stale)| (bytes.as_bytes().to_vec(), stale)));
     Ok(())

@@ -147,7 +147,7 @@ fn a_new_program_keeps_what_its_process_was_born_with() -> Result<()> {
     let request = turn(&mut actor, 0)?;
     let call = call(&told, &mut actor)?;
     assert_eq!(u64::from(call.actor.thread.process.tgid.0), child);
-    assert_eq!((call.bytes.as_slice(), call.actor.birth), (b"from another program".as_slice(), request));
+    assert_eq!((&call.bytes[..], call.actor.birth), (b"from another program".as_slice(), request));
     let process = call.actor.thread.process;
     assert!(told.of(process.tgid.0).any(|event| matches!(event, Event::Exec { process: new, .. } if *new == process)));
     Ok(())

@@ -11,7 +11,7 @@ use crate::stage::{Stage, Told};
 fn unseen(told: &Told, cookie: u64, direction: Direction) -> BTreeMap<&'static str, u64> {
     let mut reasons = BTreeMap::new();
     for data in told.data(cookie, direction) {
-        assert_eq!(data.bytes, b"", "{data:?}");
+        assert_eq!(data.bytes, b""[..], "{data:?}");
         *reasons.entry(data.unseen.unwrap_or("nothing unseen")).or_default() += 1;
     }
     reasons
@@ -50,7 +50,7 @@ fn a_completion_under_an_unrelated_read_is_not_read() -> Result<()> {
     assert_eq!(seen, serde_json::json!([15, "from the client"]));
 
     let told = stage.told()?;
-    assert_eq!(told.data(a, Send).iter().filter(|data| data.bytes == b"from the client").count() as u32, ROUNDS);
+    assert_eq!(told.data(a, Send).iter().filter(|data| data.bytes == b"from the client"[..]).count() as u32, ROUNDS);
     assert_eq!(moved(&told, b, Recv), 15 * ROUNDS);
     // On the way back from the read to user space: the call whose registers these are is over.
     let reasons = unseen(&told, b, Recv);
@@ -85,7 +85,7 @@ fn what_a_ring_moves_is_not_read() -> Result<()> {
     actor.does("while polled.result() is None: time.sleep(0.001)\ntake(b, 6)")?;
     let told = stage.told()?;
     assert_eq!(unseen(&told, a, Send), [("no_user_caller", 1)].into());
-    assert_eq!(told.only(b, Recv)?.bytes, b"polled", "what is read as ever is seen");
+    assert_eq!(told.only(b, Recv)?.bytes, b"polled"[..], "what is read as ever is seen");
     assert_eq!(stage.losses(), [("no_user_caller", 3), ("other_syscall", 2)].into());
     Ok(())
 }
@@ -104,7 +104,7 @@ fn what_goes_from_a_file_or_a_pipe_to_a_socket_is_not_read() -> Result<()> {
     let told = stage.told()?;
     assert_eq!(moved(&told, a, Send), 18);
     assert_eq!(unseen(&told, a, Send), [("other_syscall", 2)].into());
-    let read: Vec<_> = told.data(b, Recv).iter().map(|data| data.bytes.as_slice()).collect();
+    let read: Vec<_> = told.data(b, Recv).iter().map(|data| &data.bytes[..]).collect();
     assert_eq!(read, [b"in a file", b"in a pipe"]);
     assert_eq!(stage.losses(), [("other_syscall", 2)].into());
     Ok(())
@@ -120,7 +120,7 @@ fn what_goes_from_a_socket_to_a_pipe_is_a_jump_of_the_offset() -> Result<()> {
     actor.does("b.recv(5); os.splice(b.fileno(), w, 7); b.recv(100)")?;
     let b = actor.cookie("b")?;
     let told = stage.told()?;
-    let read: Vec<_> = told.data(b, Recv).iter().map(|data| (data.offset, data.bytes.as_slice())).collect();
+    let read: Vec<_> = told.data(b, Recv).iter().map(|data| (data.offset, &data.bytes[..])).collect();
     assert_eq!(read, [(0, b"first".as_slice()), (12, b"last".as_slice())]);
     Ok(())
 }
@@ -155,7 +155,7 @@ fn a_call_through_the_gate_of_32_bit_programs_is_not_read() -> Result<()> {
     let (a, b) = (actor.cookie("a")?, actor.cookie("b")?);
     let told = stage.told()?;
     assert_eq!(unseen(&told, a, Send), [("no_user_caller", 1)].into());
-    assert_eq!(told.only(b, Recv)?.bytes, b"thirty-two");
+    assert_eq!(told.only(b, Recv)?.bytes, b"thirty-two"[..]);
     Ok(())
 }
 

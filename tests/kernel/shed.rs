@@ -102,7 +102,7 @@ fn heads_that_go_on_for_ever_are_shed_and_take_nobody_elses_room() -> Result<()>
     slow.does("b.send(b'answer'); take(a, 6); a.send(b'next'); take(b, 4)")?;
     let told = stage.told()?;
     let next = told.only(slow.cookie("a")?, Send)?;
-    assert_eq!((next.bytes.as_slice(), next.turn_start, next.turn), (b"next".as_slice(), true, 2));
+    assert_eq!((&next.bytes[..], next.turn_start, next.turn), (b"next".as_slice(), true, 2));
     assert!(told.data(slow.cookie("b")?, Send).is_empty(), "the answer to what was shed");
     Ok(())
 }

@@ -124,8 +124,8 @@ fn a_connection_older_than_the_hooks_has_its_role_by_its_port_and_its_true_offse
     assert_eq!((client.opened, server.opened), (Opened::Unknown, Opened::ListeningPort));
     assert_eq!((client.connect, server.connect), (None, None));
     let (sent, read) = (told.only(a, Send)?, told.only(b, Recv)?);
-    assert_eq!((sent.offset, sent.bytes.as_slice()), (7, b"seen".as_slice()));
-    assert_eq!((read.offset, read.bytes.as_slice()), (6, b"seen".as_slice()));
+    assert_eq!((sent.offset, &sent.bytes[..]), (7, b"seen".as_slice()));
+    assert_eq!((read.offset, &read.bytes[..]), (6, b"seen".as_slice()));
     assert_eq!((told.only(b, Send)?.offset, told.only(a, Recv)?.offset), (3, 3));
     let (client, server) = (bases(sent.link)?, bases(read.link)?);
     assert_eq!((client.send.wrapping_add(1), client.recv), (server.recv, server.send));
@@ -146,7 +146,7 @@ fn the_end_of_each_direction_is_told_at_both_ends() -> Result<()> {
     assert_eq!(told.closings(b), [Closing::RecvEof], "told once, however often it is read");
     actor.does("b.send(b'last'); take(a, 4); b.close(); a.recv(1)")?;
     let told = stage.told()?;
-    assert_eq!(told.only(a, Recv)?.bytes, b"last", "a half-closed connection still carries the other direction");
+    assert_eq!(told.only(a, Recv)?.bytes, b"last"[..], "a half-closed connection still carries the other direction");
     assert_eq!(told.closings(b), [Closing::SendFin, Closing::Closed]);
     let ended = told.closings(a);
     assert!(ended.len() == 2 && [Closing::Closed, Closing::RecvEof].iter().all(|one| ended.contains(one)), "{ended:?}");
