@@ -140,12 +140,18 @@ pub extern "C" fn send_data(shard: u64) -> u64 {
     let captured = black_box(u64::from(scratch.data.captured)) & (2 * CAPTURE_BYTES_MAX as u64 - 1);
     // The ring's fill level need not be looked at for each of many records: the low bits of their times pick some.
     let look = u64::from(scratch.data.header.time % DATA_PER_LOOK == 0);
-    u64::from(output(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured, look))
+    u64::from(into_ring(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured, look))
+}
+
+/// [`into_ring`], once for all that is not frequent.
+#[inline(never)]
+fn output(shard: u64, data: *const c_void, size: u64, look: u64) -> bool {
+    into_ring(shard, data, size, look)
 }
 
 /// Sends a record, and with `look` wakes the reader if it must hurry.
-#[inline(never)]
-fn output(shard: u64, data: *const c_void, size: u64, look: u64) -> bool {
+#[inline(always)]
+fn into_ring(shard: u64, data: *const c_void, size: u64, look: u64) -> bool {
     let ring = ring(shard);
     // The reader polls; it is woken only when it must hurry, since a wake-up costs the traced application more than
     // the record itself.

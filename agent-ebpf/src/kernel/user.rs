@@ -59,13 +59,29 @@ pub fn capture(registers: Registers, buffers: Buffers, wanted: u32) -> Captured 
 
 #[inline(always)]
 fn vectors(address: u64, count: u64, wanted: u32) -> Captured {
+    let (first, second) = if count < 2 {
+        (read::<Vector>(address), Vector { base: 0, length: 0 })
+    } else {
+        // A head and the beginning of its body are two buffers to many servers.
+        match read::<[Vector; 2]>(address) {
+            Some([first, second]) => (Some(first), second),
+            None => (None, Vector { base: 0, length: 0 }),
+        }
+    };
     let mut filled = 0_u32;
     for index in 0..BUFFERS_MAX {
         if index >= count || filled >= wanted {
             return Captured { bytes: filled, unseen: 0 };
         }
-        let vector = address + index * size_of::<Vector>() as u64;
-        let now_filled = take_vector(vector, u64::from(filled), u64::from(wanted));
+        let vector = match index {
+            0 => first,
+            1 => Some(second),
+            _ => read::<Vector>(address + index * size_of::<Vector>() as u64),
+        };
+        let now_filled = match vector {
+            Some(Vector { base, length }) => take_buffer(base, length, u64::from(filled), u64::from(wanted)),
+            None => FAULT,
+        };
         if now_filled == FAULT {
             return Captured { bytes: filled, unseen: loss::USER_FAULT };
         }
@@ -75,21 +91,20 @@ fn vectors(address: u64, count: u64, wanted: u32) -> Captured {
     Captured { bytes: filled, unseen }
 }
 
-/// What [`take_vector`] says of a buffer that cannot be read.
+/// What [`take_buffer`] says of a buffer that cannot be read.
 const FAULT: u64 = u64::MAX;
 
 /// Appends the bytes of one buffer to the `filled` ones in the scratch buffer, up to `wanted`. How many there are then. In
 /// numbers alone, so that the verifier checks it once and not for every turn of the loop.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn take_vector(vector: u64, filled: u64, wanted: u64) -> u64 {
-    let Some(vector) = read::<Vector>(vector) else { return FAULT };
+extern "C" fn take_buffer(base: u64, length: u64, filled: u64, wanted: u64) -> u64 {
     let room = wanted.saturating_sub(filled);
-    let take = if vector.length < room { vector.length } else { room };
+    let take = if length < room { length } else { room };
     if take == 0 {
         return filled;
     }
-    match fill(filled as u32, take as u32, vector.base) {
+    match fill(filled as u32, take as u32, base) {
         Some(bytes) => filled + u64::from(bytes),
         None => FAULT,
     }
