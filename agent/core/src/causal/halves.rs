@@ -126,7 +126,7 @@ impl Halves {
             None => Box::new(half),
         };
         let socket = self.sockets.entry(key.cookie).or_default();
-        let (Ok(place) | Err(place)) = socket.place(key.offset);
+        let (Ok(place) | Err(place)) = socket.late_place(key.offset);
         socket.halves.insert(place, (key.offset, half));
     }
 
@@ -134,7 +134,7 @@ impl Halves {
     pub fn answer(&mut self, key: HalfKey, response: Response) -> Option<&mut Half> {
         let Self { sockets, bytes, .. } = self;
         let socket = sockets.get_mut(&key.cookie)?;
-        let place = socket.place(key.offset).ok()?;
+        let place = socket.late_place(key.offset).ok()?;
         let (_, half) = socket.halves.get_mut(place)?;
         half.response = Some(response);
         let before = half.bytes;
@@ -259,24 +259,29 @@ impl Halves {
 }
 
 impl Socket {
-    /// Where the half is whose request begins at an offset, or would be. Most are looked for while they are the last of
-    /// their socket, or are the first, or several times in a row.
+    /// Where the half is whose request begins at an offset, or would be. Most are looked for several times in a row while
+    /// they settle, one behind the other, or are the first, which is forgotten next. Each place that is looked at may be
+    /// out of cache.
     fn place(&self, offset: u64) -> Result<usize, usize> {
         let Self { halves, near } = self;
-        match (halves.front(), halves.back()) {
-            (_, Some((last, _))) if *last < offset => return Err(halves.len()),
-            (_, Some((last, _))) if *last == offset => return Ok(halves.len() - 1),
-            (Some((first, _)), _) if *first == offset => return Ok(0),
-            _ => {}
-        }
         let is_there = |place: usize| halves.get(place).is_some_and(|(known, _)| *known == offset);
         let place = match near.get() {
-            place if is_there(place) => place,
-            place if is_there(place + 1) => place + 1,
-            _ => halves.binary_search_by_key(&offset, |(known, _)| *known)?,
+            near if is_there(near) => near,
+            near if is_there(near + 1) => near + 1,
+            _ if is_there(0) => return Ok(0),
+            _ => self.late_place(offset)?,
         };
         near.set(place);
         Ok(place)
+    }
+
+    /// The same of one that is mostly the last of its socket.
+    fn late_place(&self, offset: u64) -> Result<usize, usize> {
+        match self.halves.back() {
+            Some((last, _)) if *last < offset => Err(self.halves.len()),
+            Some((last, _)) if *last == offset => Ok(self.halves.len() - 1),
+            _ => self.halves.binary_search_by_key(&offset, |(known, _)| *known),
+        }
     }
 
     fn remove(&mut self, offset: u64) -> Option<Box<Half>> {
