@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message as _;
-use prost::encoding::encode_varint;
+use prost::encoding::{encode_varint, encoded_len_varint};
 use tracemend_core::decode::Process;
 use tracemend_core::span::{Attribute, Span, SpanLink, Value};
 
@@ -43,7 +43,7 @@ pub(super) fn request(spans: &[Stamped]) -> Vec<u8> {
     }
     let mut out = Vec::with_capacity(spans.len() * SPAN_BYTES);
     for (process, spans) in processes {
-        message(&mut out, 1, |out| resource_spans(out, convert::of_process(process), &spans));
+        wide_message::<3>(&mut out, 1, |out| resource_spans(out, convert::of_process(process), &spans));
     }
     out
 }
@@ -52,10 +52,10 @@ pub(super) fn request(spans: &[Stamped]) -> Vec<u8> {
 fn resource_spans(out: &mut Vec<u8>, mut of_process: ResourceSpans, spans: &[&Stamped]) {
     let scope_spans = of_process.scope_spans.pop().unwrap_or_default();
     out.extend(of_process.encode_to_vec());
-    message(out, 2, |out| {
+    wide_message::<3>(out, 2, |out| {
         out.extend(scope_spans.encode_to_vec());
         for Stamped { span: one, offset_ns } in spans {
-            message(out, 2, |out| span(out, one, *offset_ns));
+            wide_message::<2>(out, 2, |out| span(out, one, *offset_ns));
         }
     });
 }
@@ -118,12 +118,12 @@ fn any(out: &mut Vec<u8>, value: &Value) {
 }
 
 fn key(out: &mut Vec<u8>, field: u32, wire: Wire) {
-    encode_varint(u64::from(field << 3 | wire as u32), out);
+    varint(out, u64::from(field << 3 | wire as u32));
 }
 
 fn bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     key(out, field, Wire::Bytes);
-    encode_varint(bytes.len() as u64, out);
+    varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
@@ -153,24 +153,37 @@ fn fixed64(out: &mut Vec<u8>, field: u32, number: u64) {
 /// A message, whose length comes before it and is known behind it: one of a single byte has its place, a longer one makes
 /// room.
 fn message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    wide_message::<1>(out, field, write);
+}
+
+/// A message whose length mostly takes `WIDTH` bytes, at most ten: it is moved where it takes another number.
+fn wide_message<const WIDTH: usize>(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
     key(out, field, Wire::Bytes);
-    let begin = out.len() + 1;
-    out.push(0);
+    let place = out.len();
+    out.extend([0; WIDTH]);
+    let begin = out.len();
     write(out);
     let end = out.len();
-    let length = end - begin;
-    if let Ok(short @ 0..0x80) = u8::try_from(length) {
-        out[begin - 1] = short;
-        return;
+    let length = (end - begin) as u64;
+    let bytes = encoded_len_varint(length);
+    if bytes != WIDTH {
+        out.resize(end + bytes.saturating_sub(WIDTH), 0);
+        out.copy_within(begin..end, place + bytes);
+        out.truncate(place + bytes + (end - begin));
     }
-    // The length is written behind what it is of, for its bytes to be moved before it.
-    encode_varint(length as u64, out);
-    let bytes = out.len() - end;
-    let mut written = [0; 10];
-    written[..bytes].copy_from_slice(&out[end..]);
-    out.copy_within(begin..end, begin - 1 + bytes);
-    out.truncate(end - 1 + bytes);
-    out[begin - 1..begin - 1 + bytes].copy_from_slice(&written[..bytes]);
+    // The lowest seven bits first; all bytes but the last have the highest bit.
+    for (index, byte) in out[place..place + bytes].iter_mut().enumerate() {
+        let more = if index + 1 < bytes { 0x80 } else { 0 };
+        *byte = (length >> (7 * index)) as u8 & 0x7f | more;
+    }
+}
+
+/// As [`encode_varint`]: nearly all keys and lengths take one byte.
+fn varint(out: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        Ok(short @ 0..0x80) => out.push(short),
+        _ => encode_varint(number, out),
+    }
 }
 
 #[cfg(test)]
