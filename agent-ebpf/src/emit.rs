@@ -84,6 +84,12 @@ pub fn lossy(tgid: u32) {
     raise_epoch(u64::from(tgid));
 }
 
+/// The lossy epoch of a process.
+#[inline(always)]
+pub fn epoch(tgid: u32) -> u32 {
+    PROCESSES.get_ptr_mut(tgid).and_then(Value::<Process>::new).map_or(0, |process| process.lossy)
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn raise_epoch(tgid: u64) -> u64 {

@@ -7,16 +7,16 @@
     reason = "keys and values are handed to the maps where they stand: a copy would be on the stack"
 )]
 
-use agent_ebpf::wire::config::{Item, TakesState};
+use agent_ebpf::wire::config::{Item, TakesState, UnitState};
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Claim, Returned, THREAD_UNIT, Taken, Took, kind};
 use aya_ebpf::bindings::BPF_ANY;
 
-use crate::emit;
 use crate::kernel::python;
 use crate::kernel::task::Task;
 use crate::maps::{ITEMS, TAKES, Thread, Value};
 use crate::units::{self, NO_CLAIM};
+use crate::{emit, messages};
 
 /// [`agent_ebpf::wire::config::UnitKey::pad`] of an item: its address may be a unit's as well.
 const ITEM: u32 = 1;
@@ -58,8 +58,8 @@ pub fn take(queue: u64, item: u64) -> Option<()> {
     }
     let mut thread = task.thread()?;
     taken(task, &mut thread, queue, item);
-    let takes = takes(task, &mut thread)?;
-    note(takes, &thread.item);
+    let mut takes = takes(task, &mut thread)?;
+    note(&mut takes, &thread.item);
     Some(())
 }
 
@@ -86,6 +86,7 @@ pub extern "C" fn tell_of_thread(cookie: u64, unit: u64, seq: u64) -> u64 {
 #[inline(always)]
 fn tell(task: Task, took: &mut Took, state: &mut TakesState, cookie: u64, unit: u64, seq: u64) -> u64 {
     state.idle = 0;
+    messages::tell(task, took, &state.writer, cookie, unit, seq);
     took.header = emit::header::<Took>(kind::TOOK);
     took.tgid = task.tgid();
     took.seq = seq as u32;
@@ -95,30 +96,42 @@ fn tell(task: Task, took: &mut Took, state: &mut TakesState, cookie: u64, unit: 
     u64::from(emit::record::<Took>(cookie, took))
 }
 
-/// Passes on what was taken, which is an act: who put it and what that one worked for, unless others are mixed with it.
+/// Passes on what was taken, which is an act: who put it and what that one worked for, unless others are mixed with it. What
+/// came through a pipe stays with the reader: a result that goes back to who sent the job is no job of its next reader's.
 #[inline(always)]
 pub fn pass_on(state: &mut TakesState, item: &mut Item) {
     state.idle = 0;
     let head = &state.takes.head;
-    if head.others == 0 {
+    if head.others == 0 && head.queue != state.writer.pipe {
         item.claim = head.claim;
         item.putter = head.putter;
     }
 }
 
 /// Writes what the current unit works for to the item in the thread's storage, and tells if it takes from this queue too.
-#[inline(always)]
-fn put_by(task: Task, thread: &mut Thread, queue: u64) {
+#[inline(never)]
+pub fn put_by(task: Task, thread: &mut Thread, queue: u64) {
     let current = units::current(task, thread);
-    let lends = match &current {
-        Some(state) if state.takes != 0 => of_unit(thread).is_some_and(|state| takes_from(&state, queue)),
-        Some(_) => false,
-        None => thread.took != 0 && takes_from(&thread.takes, queue),
-    };
-    if lends {
+    if takes_from_queue(thread, current.as_deref(), queue) {
         returned(task, thread, queue);
     }
     units::carry(thread, current);
+}
+
+/// True if the current unit takes from a queue.
+#[inline(always)]
+pub fn takes_from_it(task: Task, thread: &mut Thread, queue: u64) -> bool {
+    let current = units::current(task, thread);
+    takes_from_queue(thread, current.as_deref(), queue)
+}
+
+#[inline(always)]
+fn takes_from_queue(thread: &Thread, current: Option<&UnitState>, queue: u64) -> bool {
+    match current {
+        Some(state) if state.takes != 0 => of_unit(thread).is_some_and(|state| takes_from(&state, queue)),
+        Some(_) => false,
+        None => thread.took != 0 && takes_from(&thread.takes, queue),
+    }
 }
 
 /// What the unit took whose key stands in the thread's storage.
@@ -137,11 +150,16 @@ const fn takes_from(state: &TakesState, queue: u64) -> bool {
 #[inline(always)]
 fn again(mut known: Value<Item>, item: &Item) {
     known.count += 1;
-    let same = known.queue == item.queue && known.putter == item.putter && same(&known.claim, &item.claim);
-    if !same {
+    if !is_same(&known, item) {
         known.putter = 0;
         known.claim = NO_CLAIM;
     }
+}
+
+/// True if two items were put into the same queue by and for the same.
+#[inline(always)]
+pub fn is_same(one: &Item, other: &Item) -> bool {
+    one.queue == other.queue && one.putter == other.putter && same(&one.claim, &other.claim)
 }
 
 #[inline(always)]
@@ -176,7 +194,7 @@ fn taken(task: Task, thread: &mut Thread, queue: u64, item: u64) {
 
 /// Where the current unit keeps what it takes; none if it has a request of its own.
 #[inline(always)]
-fn takes(task: Task, thread: &mut Thread) -> Option<Value<TakesState>> {
+pub fn takes(task: Task, thread: &mut Thread) -> Option<Value<TakesState>> {
     let Some(mut state) = units::current(task, thread) else {
         if thread.own.cookie != 0 {
             return None;
@@ -203,7 +221,7 @@ static EMPTY: TakesState = zerocopy::transmute!([0_u64; size_of::<TakesState>() 
 
 /// Notes what was taken last.
 #[inline(always)]
-fn note(mut state: Value<TakesState>, item: &Item) {
+pub fn note(state: &mut TakesState, item: &Item) {
     let idle = state.idle;
     state.idle = 1;
     let takes = &mut state.takes;

@@ -2,7 +2,8 @@
 //!
 //! - `probes/`: one file per hook family, each with the prototype it relies on
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
-//! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take
+//! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take;
+//!   `messages`: what they write to pipes and read
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -24,6 +25,8 @@ mod items;
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod messages;
 #[cfg(target_arch = "bpf")]
 mod probes;
 #[cfg(target_arch = "bpf")]

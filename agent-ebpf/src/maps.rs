@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{
-    Control, CountKey, CountValue, Go, Item, ListenerKey, Offsets, Process, Python, Settings, TakesState, UnitKey,
-    UnitState,
+    Control, CountKey, CountValue, Go, Item, ListenerKey, Message, MessageKey, Offsets, Process, Python, Settings,
+    TakesState, UnitKey, UnitState,
 };
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Data, Open, Tag, Took};
@@ -25,7 +25,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_7: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_8: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -109,6 +109,12 @@ pub static TAKES: HashMap<UnitKey, TakesState, 16384, { BPF_F_NO_PREALLOC as usi
 /// by the runtimes' probes. As many as can hold a share.
 #[btf_map]
 pub static OVER_SHARE: HashMap<u32, u32, 64, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// Messages in pipes of runtimes: written by the probes that see them written, deleted by those that see them read. What is
+/// read by nobody who is watched stays, so the least used make room for new ones: of 4,096, about twice what the pipes of 8
+/// pools hold that are full of small messages. One that had to make room is read as nobody's.
+#[btf_map]
+pub static MESSAGES: LruHashMap<MessageKey, Message, 4096> = LruHashMap::new();
 
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
@@ -229,8 +235,28 @@ pub struct Thread {
     pub unit: UnitState,
     /// Room to build an item, or what is taken of it, in, likewise.
     pub item: Item,
+    /// The message that it is reading from a pipe.
+    pub reading: Reading,
+    /// The message that it is writing to one.
+    pub writing: Reading,
+    /// Room to build a message's key in, likewise.
+    pub message_key: MessageKey,
+    /// Room to build a message in, likewise.
+    pub message: Message,
     /// Room to build a record of a unit in, likewise: the largest of them.
     pub record: Took,
+}
+
+/// A message whose length was read, or written, by itself.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Reading {
+    /// Inode of the pipe.
+    pub pipe: u64,
+    /// The message's length.
+    pub length: u64,
+    /// Bytes of it that are still to come.
+    pub left: u64,
 }
 
 /// Task storage, which aya-ebpf does not define: the same layout as its other BTF maps.
@@ -313,7 +339,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_7 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_8 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

@@ -35,14 +35,15 @@ fn reasons_of_dropped_spans_are_listed() {
 #[test]
 fn programs_and_maps_are_listed() {
     use names::program::{
-        EXEC, EXIT, FORK, GO_ENDED, GO_MADE, GO_QUEUED, GO_ROUND, GO_WRITER, GREENLET_FREE, GREENLET_MAKE,
-        PYTHON_APPEND, PYTHON_COPY, PYTHON_FREE, PYTHON_GET, PYTHON_MADE, PYTHON_POPLEFT, PYTHON_PUT, PYTHON_REUSED,
-        SOCK_RECV, SOCK_SEND, SOCK_STATE,
+        EXEC, EXIT, FORK, GO_ENDED, GO_MADE, GO_QUEUED, GO_ROUND, GO_WRITER, GREENLET_FREE, GREENLET_MAKE, PIPE_READ,
+        PIPE_WRITE, PYTHON_APPEND, PYTHON_COPY, PYTHON_FREE, PYTHON_GET, PYTHON_MADE, PYTHON_POPLEFT, PYTHON_PUT,
+        PYTHON_REUSED, SOCK_RECV, SOCK_SEND, SOCK_STATE,
     };
     let always = [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT];
     let of_python =
         [PYTHON_MADE, PYTHON_REUSED, PYTHON_COPY, PYTHON_FREE, PYTHON_PUT, PYTHON_GET, PYTHON_APPEND, PYTHON_POPLEFT];
-    let of_others = [GREENLET_FREE, GREENLET_MAKE, GO_MADE, GO_QUEUED, GO_ENDED, GO_WRITER, GO_ROUND];
+    let of_others =
+        [GREENLET_FREE, GREENLET_MAKE, PIPE_WRITE, PIPE_READ, GO_MADE, GO_QUEUED, GO_ENDED, GO_WRITER, GO_ROUND];
     for program in always.into_iter().chain(of_python).chain(of_others) {
         assert!(is_listed(KERNELS, program), "{program}");
     }
@@ -57,6 +58,7 @@ fn programs_and_maps_are_listed() {
         "THREADS",
         "SCRATCH",
         "SENDS_FOR",
+        "MESSAGES",
     ]) {
         assert!(is_listed(KERNELS, map), "{map}");
     }

@@ -9,6 +9,7 @@ mod greenlet;
 mod head;
 mod order;
 mod payload;
+mod pipes;
 mod policy;
 mod process;
 mod proof;

@@ -29,6 +29,12 @@ pub fn of(tgid: u32) -> u64 {
     }
 }
 
+/// True if the pipes of a process are watched.
+#[inline(always)]
+pub fn watches_pipes(tgid: u32) -> bool {
+    PYTHONS.get_ptr(tgid).and_then(|python| Value::new(python.cast_mut())).is_some_and(|python| python.pipes != 0)
+}
+
 /// A forked runtime lies where its parent's does.
 #[inline(always)]
 pub fn inherit(parent: u32, child: u32) {

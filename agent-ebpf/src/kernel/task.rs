@@ -129,6 +129,24 @@ impl Task {
         member(member(socket, offset!(socket_sock)), offset!(sock_cookie))
     }
 
+    /// Number of the pipe that descriptor `fd` leads to; none if it leads to something else.
+    #[inline(always)]
+    pub fn pipe_of(self, fd: u32) -> Option<u64> {
+        /// `S_IFMT` and `S_IFIFO`.
+        const TYPE: u16 = 0o170_000;
+        const PIPE: u16 = 0o010_000;
+        let file = self.file_of(fd);
+        if file == 0 {
+            return None;
+        }
+        let inode: u64 = copy((file + u64::from(offset!(file_inode))) as *const c_void)?;
+        let mode: u16 = copy((inode + u64::from(offset!(inode_mode))) as *const c_void)?;
+        if mode & TYPE != PIPE {
+            return None;
+        }
+        copy((inode + u64::from(offset!(inode_number))) as *const c_void)
+    }
+
     /// What this thread carries, made if it is not there yet.
     #[inline(always)]
     pub fn thread(self) -> Option<Value<Thread>> {

@@ -1,6 +1,7 @@
 //! One file per hook family. Each states the prototype it relies on and why it is this hook.
 
 pub mod payload;
+pub mod pipes;
 pub mod process;
 mod proof;
 pub mod runtime_go;

@@ -84,7 +84,9 @@ fn inherit_policy(parent: u32, child: u32) {
 /// A child gets its creator's tags by value: the creator may move on to its next request at once.
 #[inline(always)]
 fn inherit_tags(parent: Task, child: Task) -> Option<()> {
-    let mut creator = parent.known_thread()?;
+    // User space has to know of a child whose pipes are to be watched, whoever made it.
+    let told = child.tgid() != parent.tgid() && runtime::watches_pipes(parent.tgid());
+    let mut creator = if told { parent.thread() } else { parent.known_thread() }?;
     // A thread that never moved a byte does not know whether it is traced.
     if creator.generation != 0 && creator.traced == 0 {
         return None;

@@ -37,7 +37,10 @@ offsets! {
     table_files: "fdtable"."fd";
     table_max: "fdtable"."max_fds";
     file_flags: "file"."f_flags";
+    file_inode: "file"."f_inode";
     file_private: "file"."private_data";
+    inode_mode: "inode"."i_mode";
+    inode_number: "inode"."i_ino";
     sock_cookie: "sock"."__sk_common.skc_cookie";
     sock_daddr: "sock"."__sk_common.skc_daddr";
     sock_dport: "sock"."__sk_common.skc_dport";
@@ -208,8 +211,8 @@ pub struct Python {
     pub greenlet_class: u64,
     /// `simplequeueobject.lst` (Modules/_queuemodule.c), which `lst_pos` follows; 0 where items are not in a list.
     pub simple_list: u32,
-    /// Zero.
-    pub pad: u32,
+    /// 1 if its pipes are watched.
+    pub pipes: u32,
 }
 
 impl Python {
@@ -284,6 +287,33 @@ pub struct TakesState {
     pub takes: super::record::Takes,
     /// 1 if the unit has not acted since it took something.
     pub idle: u64,
+    /// Who wrote what it read last from a pipe.
+    pub writer: super::record::Writer,
+}
+
+/// Bytes of a message that it is known by.
+pub const MESSAGE_HEAD_BYTES: usize = 64;
+
+/// Key of the map of messages: what one is known by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct MessageKey {
+    /// Inode of the pipe.
+    pub pipe: u64,
+    /// Its length.
+    pub length: u64,
+    /// Its first bytes; zeros behind it.
+    pub head: [u64; MESSAGE_HEAD_BYTES / 8],
+}
+
+/// Value of the map of messages: what was written to a pipe and not read yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Message {
+    /// The message as an item: its queue is the pipe.
+    pub item: Item,
+    /// Who wrote it.
+    pub writer: super::record::Writer,
 }
 
 const _: () = {
@@ -292,7 +322,9 @@ const _: () = {
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 80);
     assert!(size_of::<Item>() == 72);
-    assert!(size_of::<TakesState>() == 152);
+    assert!(size_of::<TakesState>() == 184);
+    assert!(size_of::<MessageKey>() == 80);
+    assert!(size_of::<Message>() == 104);
     assert!(size_of::<Offsets>() == MEMBERS.len() * 4);
     assert!(size_of::<Settings>() == 32);
     assert!(size_of::<Process>() == 24);

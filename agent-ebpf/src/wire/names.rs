@@ -34,6 +34,10 @@ pub mod program {
     pub const PYTHON_APPEND: &str = "py_append_in";
     /// Probe on `collections.deque.popleft`.
     pub const PYTHON_POPLEFT: &str = "py_popleft_in";
+    /// Probe in the C library's `write`.
+    pub const PIPE_WRITE: &str = "pipe_write_in";
+    /// Probe in the C library's `read`, behind its system calls.
+    pub const PIPE_READ: &str = "pipe_read_out";
     /// Probe in `runtime.newproc1`, where the new goroutine has its number.
     pub const GO_MADE: &str = "go_made_in";
     /// Probe in `runtime.newproc.func1`, where the new goroutine is put into a queue.
@@ -78,4 +82,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_7";
+pub const SETTINGS: &str = "SETTINGS_8";

@@ -33,6 +33,8 @@ pub mod kind {
     pub const TOOK: u16 = 12;
     /// [`super::Returned`]: a unit put something into a queue that it takes from.
     pub const RETURNED: u16 = 13;
+    /// [`super::Piped`]: who wrote what the unit that is told next read from a pipe last.
+    pub const PIPED: u16 = 14;
 }
 
 /// The first bytes of every record.
@@ -427,6 +429,42 @@ pub struct Takes {
     pub other: Taken,
 }
 
+/// Who wrote what was read from a pipe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Writer {
+    /// Inode of the pipe, which is also [`Taken::queue`]; 0 if there is none.
+    pub pipe: u64,
+    /// `start_boottime` of the group leader of the process that wrote.
+    pub start: u64,
+    /// Its process id.
+    pub tgid: u32,
+    /// Its lossy epoch when it wrote.
+    pub written: u32,
+    /// The lossy epoch of the process that read, then.
+    pub read: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// Who wrote what a unit read from a pipe last; told right before each [`Took`] of a unit that read from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Piped {
+    /// `kind` is [`kind::PIPED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// [`Running::seq`].
+    pub seq: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that read it.
+    pub unit: u64,
+    /// Who wrote it.
+    pub writer: Writer,
+}
+
 /// What a unit took from queues; told right before each [`Running`] of a unit that took something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -465,6 +503,8 @@ const _: () = {
     assert!(size_of::<Claim>() == 40);
     assert!(size_of::<Taken>() == 72);
     assert!(size_of::<Took>() == 184);
+    assert!(size_of::<Writer>() == 32);
+    assert!(size_of::<Piped>() == 72);
     assert!(size_of::<Returned>() == 40);
     assert!(size_of::<Unit>() == 64);
     assert!(size_of::<Running>() == 104);

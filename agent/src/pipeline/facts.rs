@@ -26,6 +26,11 @@ impl Facts {
         Self { host, targets, told: HashSet::new() }
     }
 
+    /// What the host knows.
+    pub(super) const fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// What was lost.
     pub(super) fn counters(&self) -> Counters {
         self.host.counters()
@@ -74,6 +79,7 @@ impl Facts {
             | Event::UnitBorn(_)
             | Event::UnitEnded { .. }
             | Event::Took { .. }
+            | Event::Piped { .. }
             | Event::Returned { .. }
             | Event::Process(_) => {}
         }

@@ -185,7 +185,7 @@ impl Stages {
         let (mut ticked, mut slowly_ticked) = (Instant::now(), Instant::now());
         while !shutdown.is_requested() {
             let records = self.drain();
-            self.runtimes.attach(&mut self.session);
+            self.runtimes.attach(&mut self.session, self.facts.host());
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 self.tick();

@@ -32,6 +32,10 @@ pub(super) struct Runtimes {
     adapted: HashMap<u32, Found>,
     /// Processes that were not: each is counted once, however often it is looked at.
     refused: HashSet<u32>,
+    /// Children that were just forked, with the probes that each of them needs.
+    forked: Vec<Found>,
+    /// Processes whose pipes are watched from now on: those of the children they have are to be, too.
+    parents: Vec<Tgid>,
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
     counts: Counts,
@@ -67,6 +71,8 @@ impl Runtimes {
             looked_at: foldhash::HashMap::default(),
             adapted: HashMap::new(),
             refused: HashSet::new(),
+            forked: Vec::new(),
+            parents: Vec::new(),
             ended: BTreeSet::new(),
             counts: Counts::default(),
             looked_again: Instant::now(),
@@ -81,6 +87,8 @@ impl Runtimes {
         let serving = host.serving(&adapted);
         serving.iter().for_each(|tgid| runtimes.acts(*tgid, true));
         runtimes.await_answers(serving.len(), until, session);
+        let children = runtimes.look_at_children(host);
+        runtimes.await_answers(children, until, session);
         runtimes
     }
 
@@ -113,6 +121,12 @@ impl Runtimes {
                     self.ended.insert(exit.thread.process.tgid.0);
                 }
             }
+            Event::Fork(fork) => {
+                let (parent, child) = (fork.actor.thread.process.tgid.0, fork.child.process.tgid.0);
+                if parent != child {
+                    self.forked.extend(self.adapted.get(&parent).and_then(|found| found.forked(child)));
+                }
+            }
             Event::Listen(listen) => self.acts(listen.process.tgid, true),
             Event::Open(open) => {
                 let serves = matches!(open.opened, Opened::Passive | Opened::ListeningPort);
@@ -124,11 +138,19 @@ impl Runtimes {
     }
 
     /// Attaches to what was found meanwhile.
-    pub(super) fn attach(&mut self, session: &mut Session) {
+    pub(super) fn attach(&mut self, session: &mut Session, host: &Host) {
         let Some(finder) = &self.finder else { return };
         for seen in finder.seen().collect::<Vec<_>>() {
             self.adapt(seen, session);
         }
+        for found in std::mem::take(&mut self.forked) {
+            // Many run another program at once, and are gone.
+            match session.adapt(&found, false) {
+                Ok(()) => self.note(found),
+                Err(error) => tracing::debug!(pid = found.tgid, error = format!("{error:#}"), "a child is not adapted"),
+            }
+        }
+        self.look_at_children(host);
     }
 
     /// Forgets what has ended. From time to time, looks at what processes that serve have loaded since, and has none keep more
@@ -150,6 +172,14 @@ impl Runtimes {
         }
     }
 
+    /// Looks at the children of those whose pipes are watched since the last time. How many there are.
+    fn look_at_children(&mut self, host: &Host) -> usize {
+        let parents = std::mem::take(&mut self.parents);
+        let children: BTreeSet<Tgid> = parents.into_iter().flat_map(|parent| host.descendants(parent)).collect();
+        children.iter().for_each(|child| self.look_at(*child, false, false));
+        children.len()
+    }
+
     fn adapt(&mut self, Seen { tgid, serves, outcome }: Seen, session: &mut Session) {
         let outcome = match outcome {
             Ok(found) => attach_to(&found, serves, session).map(|()| found),
@@ -165,11 +195,20 @@ impl Runtimes {
                 let greenlets = found.greenlets.as_ref().err();
                 let (runtime, version) = (found.kind.name(), &found.version);
                 tracing::debug!(pid = tgid, runtime, version, serves, ?greenlets, "adapted");
-                let active = self.counts.active.entry(found.kind).or_default();
-                *active += u64::from(self.adapted.insert(tgid, found).is_none());
+                if found.watches_pipes() && !self.adapted.get(&tgid).is_some_and(Found::watches_pipes) {
+                    self.parents.push(Tgid(tgid));
+                }
+                self.note(found);
             }
             Err((kind, why)) => self.counts.refuse(kind, why, self.refused.insert(tgid)),
         }
+    }
+
+    /// A process is adapted.
+    fn note(&mut self, found: Found) {
+        let kind = found.kind;
+        let first = self.adapted.insert(found.tgid, found).is_none();
+        *self.counts.active.entry(kind).or_default() += u64::from(first);
     }
 
     /// A process is told of: looks at it if that is for the first time, and it was not adapted as it began; and once more if it

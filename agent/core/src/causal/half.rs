@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use crate::causal::identity::ExchangeId;
 use crate::conn::Ends;
-use crate::decode::{Connect, Takes, Unit};
+use crate::decode::{Connect, Takes, Unit, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -53,6 +53,8 @@ pub struct Half {
     pub unit: Option<Unit>,
     /// What that unit had taken from queues by then.
     pub takes: Option<Box<Takes>>,
+    /// Who wrote what it had read from a pipe last.
+    pub writer: Option<Box<Writer>>,
     /// Bytes of memory it takes, about, as they were counted: [`Self::size`] when it last changed.
     pub bytes: usize,
     /// What was decided, for good.
@@ -138,6 +140,7 @@ impl Half {
         INDEXED_BYTES
             + size_of::<Self>()
             + self.takes.as_deref().map_or(0, size_of_val)
+            + self.writer.as_deref().map_or(0, size_of_val)
             + method.len()
             + target.len()
             + text

@@ -36,7 +36,7 @@ use lineage::{Acted, Lineage};
 use units::Units;
 use waiting::Waiting;
 
-use crate::decode::{Actor, Direction, Exit, Fork, Link, Opened, Process, Running, Takes, UnitBorn};
+use crate::decode::{Actor, Direction, Exit, Fork, Link, Opened, Process, Running, Takes, UnitBorn, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
 use crate::limits::{PROCESSES_MAX, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
@@ -142,6 +142,11 @@ impl Causes {
         self.units.took(process, unit, seq, takes);
     }
 
+    /// Who wrote what a unit had read from a pipe when it acted.
+    pub fn piped(&mut self, process: ProcessId, unit: UnitId, seq: u32, writer: Writer) {
+        self.units.piped(process, unit, seq, writer);
+    }
+
     /// A queue lends what is in it.
     pub fn returned(&mut self, process: ProcessId, queue: u64, time: BootNanos) {
         self.units.returned(process, queue, time);
@@ -212,7 +217,10 @@ impl Causes {
         } else {
             process.calls.insert(key);
             half.unit = self.lineage.ran(&half.request.actor).map(|running| running.unit);
-            half.takes = half.unit.and_then(|unit| self.units.takes(half.process, unit.id, half.request.actor.seq));
+            if let Some(unit) = half.unit {
+                half.takes = self.units.takes(half.process, unit.id, half.request.actor.seq);
+                half.writer = self.units.writer(half.process, unit.id, half.request.actor.seq).map(Box::new);
+            }
         }
         self.waiting.begin(half.start(), key);
         self.halves.insert(half);

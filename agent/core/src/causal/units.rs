@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::decode::{Running, Takes, UnitBorn};
+use crate::decode::{Running, Takes, UnitBorn, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, UnitId};
 use crate::limits::{EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
@@ -23,6 +23,8 @@ pub struct Known {
     answers: Sockets,
     /// What it had taken from queues when it acted last, and the number of that act.
     takes: Option<(u32, Box<Takes>)>,
+    /// Who wrote what it had read from a pipe then, and that number.
+    writer: Option<(u32, Writer)>,
 }
 
 /// The connections that something was seen on: more than one are as good as any.
@@ -103,6 +105,18 @@ impl Units {
     pub fn takes(&self, process: ProcessId, unit: UnitId, seq: u32) -> Option<Box<Takes>> {
         let (told, takes) = self.get(process, unit)?.takes.as_ref()?;
         (*told == seq).then(|| takes.clone())
+    }
+
+    /// Who wrote what a unit had read from a pipe when it acted, if that was told.
+    #[must_use]
+    pub fn writer(&self, process: ProcessId, unit: UnitId, seq: u32) -> Option<Writer> {
+        let (told, writer) = self.get(process, unit)?.writer?;
+        (told == seq).then_some(writer)
+    }
+
+    /// A unit acts that read from a pipe.
+    pub fn piped(&mut self, process: ProcessId, unit: UnitId, seq: u32, writer: Writer) {
+        self.entry((process, unit)).writer = Some((seq, writer));
     }
 
     /// A unit acts that took something from queues.

@@ -77,6 +77,19 @@ pub enum Event {
         /// When.
         time: BootNanos,
     },
+    /// Who wrote what a unit read from a pipe last; told right before what it took.
+    Piped {
+        /// The unit's process.
+        process: ProcessId,
+        /// The unit.
+        unit: UnitId,
+        /// [`Running::seq`] of the act.
+        seq: u32,
+        /// Who wrote it.
+        writer: Writer,
+        /// When the unit acted.
+        time: BootNanos,
+    },
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
@@ -394,6 +407,19 @@ pub struct Taken {
     pub others: u32,
 }
 
+/// Who wrote what was read from a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writer {
+    /// The pipe: a [`Taken::queue`].
+    pub pipe: u64,
+    /// The process that wrote.
+    pub process: ProcessId,
+    /// Its lossy epoch when it wrote.
+    pub written: u32,
+    /// The lossy epoch of the process that read, then.
+    pub read: u32,
+}
+
 /// A unit was created by one that carried no tag: what that one answers may show later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitBorn {
@@ -419,7 +445,8 @@ impl Event {
             | Self::Exec { time, .. }
             | Self::UnitEnded { time, .. }
             | Self::Took { time, .. }
-            | Self::Returned { time, .. } => Some(*time),
+            | Self::Returned { time, .. }
+            | Self::Piped { time, .. } => Some(*time),
             Self::Fork(fork) => Some(fork.time),
             Self::Exit(exit) => Some(exit.time),
             Self::Listen(listen) => Some(listen.time),
@@ -441,9 +468,10 @@ impl Event {
             Self::Listen(listen) => Some(listen.process),
             Self::Running(running) => Some(running.thread.process),
             Self::UnitBorn(born) => Some(born.process),
-            Self::UnitEnded { process, .. } | Self::Took { process, .. } | Self::Returned { process, .. } => {
-                Some(*process)
-            }
+            Self::UnitEnded { process, .. }
+            | Self::Took { process, .. }
+            | Self::Returned { process, .. }
+            | Self::Piped { process, .. } => Some(*process),
             Self::Count(_) | Self::Closing { .. } | Self::Process(_) => None,
         }
     }

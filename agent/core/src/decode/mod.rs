@@ -6,6 +6,6 @@ mod record;
 
 pub use event::{
     Actor, Address, Bases, CaptureGap, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
-    Link, Listen, Open, Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn,
+    Link, Listen, Open, Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn, Writer,
 };
 pub use record::{Error, Room, decode};

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
     Actor, Address, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Listen,
-    Open, Opened, Running, Tag, Taken, Unit, UnitBorn,
+    Open, Opened, Running, Tag, Taken, Unit, UnitBorn, Writer,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
 
@@ -131,6 +131,12 @@ pub fn decode(bytes: &[u8], room: &mut Room) -> Result<Event, Error> {
         kind::RETURNED => {
             let layout = read::<wire::Returned>(bytes, header.kind)?.0;
             Ok(Event::Returned { process: process(layout.tgid, layout.start), queue: layout.queue, time })
+        }
+        kind::PIPED => {
+            let layout = read::<wire::Piped>(bytes, header.kind)?.0;
+            let process = process(layout.tgid, layout.start);
+            let writer = writer(&layout.writer);
+            Ok(Event::Piped { process, unit: UnitId(layout.unit), seq: layout.seq, writer, time })
         }
         other => Err(Error::Kind(other)),
     }
@@ -285,6 +291,11 @@ fn taken(layout: &wire::Taken) -> Taken {
         takes: layout.takes,
         others: layout.others,
     }
+}
+
+const fn writer(layout: &wire::Writer) -> Writer {
+    let process = process(layout.tgid, layout.start);
+    Writer { pipe: layout.pipe, process, written: layout.written, read: layout.read }
 }
 
 fn tag(layout: record::Tag) -> Option<Tag> {

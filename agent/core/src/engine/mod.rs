@@ -103,6 +103,7 @@ impl Engine {
             Event::UnitEnded { process, unit, time } => self.causes.unit_ended(process, unit, time),
             Event::Took { process, unit, seq, takes, .. } => self.causes.took(process, unit, seq, takes),
             Event::Returned { process, queue, time } => self.causes.returned(process, queue, time),
+            Event::Piped { process, unit, seq, writer, .. } => self.causes.piped(process, unit, seq, writer),
             // Targets by port are the agent's business.
             Event::Listen(_) => {}
         }
@@ -330,6 +331,7 @@ impl Engine {
             serving: false,
             unit: None,
             takes: None,
+            writer: None,
             bytes: 0,
             decided: None,
             request,

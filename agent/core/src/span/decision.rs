@@ -73,7 +73,8 @@ impl Evidence {
                  while serving it"
             }
             Self::Item => {
-                "the runtime's own unit that made the call took something from a queue that was put there for the request"
+                "the runtime's own unit that made the call took something from a queue, or from a pipe between processes, that was \
+                 put there for the request"
             }
             Self::Nginx => "nginx made the call in the turn of the request, or over the connection it opened for it",
             Self::Root => "the first span of its trace: nothing observed caused it",

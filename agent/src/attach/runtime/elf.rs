@@ -92,6 +92,13 @@ impl<'a> Elf<'a> {
         symbol.map(|symbol| symbol.address()).ok_or(Refusal::Symbols(name))
     }
 
+    /// Address and size of an exported function.
+    pub(super) fn exported_function(&self, name: &'static str) -> Result<(u64, u64), Refusal> {
+        let mut all = self.file.dynamic_symbols();
+        let symbol = all.find(|symbol| symbol.is_definition() && symbol.name_bytes() == Ok(name.as_bytes()));
+        symbol.map(|symbol| (symbol.address(), symbol.size())).ok_or(Refusal::Symbols(name))
+    }
+
     /// The address of the first exported function whose name begins so.
     pub(super) fn exported_as(&self, beginning: &str) -> Option<u64> {
         let is_it = |symbol: &object::read::elf::ElfSymbol64<'_, '_, _, _>| {

@@ -3,8 +3,8 @@
 //! - `maps`: which files a process has mapped
 //! - `elf`: symbols and bytes of such a file, which nobody vouches for
 //! - `code`: a function's instructions, and which of them probes may go on
-//! - `python`: CPython; `go`: Go
-//! - `site`: a place for a probe; `probes`: what is attached
+//! - `python`: CPython; `go`: Go; `pipes`: what processes hand on through pipes
+//! - `site`: a place for a probe; `probes`: what is attached; `reaper`: takes that away
 //! - `kept`: what the kernel half keeps, swept
 //! - `selftest`: whether return probes are safe on this kernel
 //! - `finder`: looks at processes on a thread of its own
@@ -17,8 +17,10 @@ mod finder;
 mod go;
 mod kept;
 mod maps;
+mod pipes;
 mod probes;
 mod python;
+mod reaper;
 pub mod selftest;
 mod site;
 
@@ -27,7 +29,7 @@ pub(in crate::attach) use probes::{Probes, load_all as load_probes};
 pub use python::Images;
 
 use agent_ebpf::wire::config::{Go, Python};
-use site::Site;
+use site::{Reach, Site};
 
 /// A runtime that there is an adapter for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +55,21 @@ pub struct Found {
     pub greenlets: Result<(), Refusal>,
     /// What the kernel half is told; none if the runtime has not started yet: then it is looked at again.
     pub layout: Option<Layout>,
+}
+
+impl Found {
+    /// True if its pipes are watched, which its children have too.
+    #[must_use]
+    pub fn watches_pipes(&self) -> bool {
+        self.sites.iter().any(|site| site.reach == Reach::Process)
+    }
+
+    /// What a child has of it that it has just forked; none if that needs no probe of its own.
+    #[must_use]
+    pub fn forked(&self, child: u32) -> Option<Self> {
+        let sites: Vec<_> = self.sites.iter().filter(|site| site.reach == Reach::Process).cloned().collect();
+        (!sites.is_empty()).then(|| Self { tgid: child, sites, ..self.clone() })
+    }
 }
 
 /// Where a runtime keeps things.

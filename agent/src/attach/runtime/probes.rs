@@ -16,11 +16,15 @@ use tracemend_core::ids::BootNanos;
 use tracing::warn;
 
 use super::kept::Kept;
+use super::reaper::Reaper;
 use super::site::Reach;
 use super::{Found, Kind, Layout, maps, selftest};
 
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
 const PROBES_MAX: usize = 96;
+/// How many there may be for the pipes of one more process to be watched: those of a large pool must leave room for what
+/// others need. Beyond it its pipes are not, and what it reads there is nobody's.
+const PROBES_FOR_PIPES_MAX: usize = PROBES_MAX / 2;
 type Bytes<const N: usize> = [u8; N];
 
 /// What is attached.
@@ -30,6 +34,8 @@ pub(in crate::attach) struct Probes {
     kept: Kept,
     /// Places with probes.
     attached: BTreeMap<Place, UProbeLink>,
+    /// Takes those of processes that have ended away.
+    reaper: Reaper<UProbeLink>,
     /// The agent's own program.
     program: PathBuf,
     /// What became of the programs of each runtime, once they were asked for.
@@ -46,6 +52,7 @@ impl Probes {
             gos: HashMap::try_from(take(names::GOS)?)?,
             kept: Kept::new(take)?,
             attached: BTreeMap::new(),
+            reaper: Reaper::start().context("no thread that detaches probes")?,
             program,
             loaded: BTreeMap::new(),
             returns: true,
@@ -59,29 +66,12 @@ impl Probes {
         let stands =
             |place: &Place| found.sites.iter().any(|site| (site.inode, site.offset) == (place.inode, place.offset));
         self.attached.retain(|place, _| place.tgid != found.tgid || stands(place));
-        for site in found.sites.iter().filter(|site| self.returns || !is_return_probe(site.program)) {
-            let (scope, tgid) = match site.reach {
-                Reach::File => (UProbeScope::AllProcesses, 0),
-                Reach::Serving if !serves => continue,
-                Reach::Serving => {
-                    let tgid = NonZeroU32::new(found.tgid).context("a process has a number")?;
-                    (UProbeScope::OneProcess(tgid), found.tgid)
-                }
-            };
-            let place = Place { tgid, inode: site.inode, offset: site.offset };
-            if self.attached.contains_key(&place) {
-                continue;
-            }
-            if self.attached.len() >= PROBES_MAX {
-                bail!("{PROBES_MAX} places have probes, and no more are attached");
-            }
-            let attach = |probe: &mut UProbe| {
-                Ok(probe.attach(site.offset, site.path(), scope).and_then(|id| probe.take_link(id))?)
-            };
-            let link = probe(ebpf, site.program).and_then(attach);
-            let link = link.with_context(|| format!("cannot attach {} at {:#x}", site.program, site.offset))?;
-            self.attached.insert(place, link);
+        let attached = self.attach(ebpf, found, serves);
+        if attached.is_err() {
+            // Some without the others would miss what these see.
+            self.attached.retain(|place, _| place.tgid != found.tgid);
         }
+        attached?;
         match found.layout {
             None => Ok(()),
             Some(Layout::Python(python)) => {
@@ -136,7 +126,43 @@ impl Probes {
             let _ = self.pythons.remove(tgid);
             let _ = self.gos.remove(tgid);
         }
-        self.attached.retain(|place, _| !ended.contains(&place.tgid));
+        for (_, link) in self.attached.extract_if(.., |place, _| ended.contains(&place.tgid)) {
+            self.reaper.take(link);
+        }
+    }
+
+    fn attach(&mut self, ebpf: &mut Ebpf, found: &Found, serves: bool) -> Result<()> {
+        let room = self.attached.len() + self.reaper.left() < PROBES_FOR_PIPES_MAX;
+        let watched = self.attached.keys().any(|place| place.tgid == found.tgid && place.pipes);
+        if found.watches_pipes() && !room && !watched {
+            tracing::debug!(pid = found.tgid, "too many places have probes: its pipes are not watched");
+        }
+        for site in found.sites.iter().filter(|site| self.returns || !is_return_probe(site.program)) {
+            let pipes = site.reach == Reach::Process;
+            let (scope, tgid) = match site.reach {
+                Reach::File => (UProbeScope::AllProcesses, 0),
+                Reach::Serving if !serves => continue,
+                Reach::Process if !room && !watched => continue,
+                Reach::Process | Reach::Serving => {
+                    let tgid = NonZeroU32::new(found.tgid).context("a process has a number")?;
+                    (UProbeScope::OneProcess(tgid), found.tgid)
+                }
+            };
+            let place = Place { tgid, inode: site.inode, offset: site.offset, pipes };
+            if self.attached.contains_key(&place) {
+                continue;
+            }
+            if self.attached.len() + self.reaper.left() >= PROBES_MAX {
+                bail!("{PROBES_MAX} places have probes, and no more are attached");
+            }
+            let attach = |probe: &mut UProbe| {
+                Ok(probe.attach(site.offset, site.path(), scope).and_then(|id| probe.take_link(id))?)
+            };
+            let link = probe(ebpf, site.program).and_then(attach);
+            let link = link.with_context(|| format!("cannot attach {} at {:#x}", site.program, site.offset))?;
+            self.attached.insert(place, link);
+        }
+        Ok(())
     }
 }
 
@@ -146,6 +172,8 @@ struct Place {
     tgid: u32,
     inode: (u64, u64),
     offset: u64,
+    /// It is one of those that watch pipes.
+    pipes: bool,
 }
 
 /// Loads the programs of every runtime, and makes sure that they harm nobody.
@@ -184,6 +212,8 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
             program::PYTHON_GET,
             program::PYTHON_APPEND,
             program::PYTHON_POPLEFT,
+            program::PIPE_WRITE,
+            program::PIPE_READ,
         ],
         Kind::Go => &[program::GO_ENDED, program::GO_MADE, program::GO_QUEUED, program::GO_WRITER, program::GO_ROUND],
     }

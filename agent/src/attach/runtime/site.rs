@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub enum Reach {
     /// All that use the file.
     File,
+    /// One process: the place is passed too often to be watched everywhere.
+    Process,
     /// One process, once it serves: the place is passed too often to be watched everywhere, or its probe is a return probe.
     Serving,
 }

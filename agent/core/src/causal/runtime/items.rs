@@ -5,6 +5,7 @@
 //! - What several took together is a batch: it belongs to none of them.
 //! - A queue that one unit puts into and takes from lends what is in it (connections, permits), and says nothing.
 //! - What the putter worked for must have been open when it put the item there.
+//! - A pipe is a queue too, and its messages items: what one process wrote there, another one works for that read it.
 
 use crate::causal::Causes;
 use crate::causal::half::Half;
@@ -37,22 +38,25 @@ impl Causes {
             return Err(if batch { OrphanReason::AmbiguousBatch } else { OrphanReason::WorkerWithoutItem });
         };
         let claim = taken.claim;
+        // Units are those of the process that put it there.
+        let process = half.writer.as_ref().filter(|writer| writer.pipe == taken.queue);
+        let process = process.map_or(half.process, |writer| writer.process);
         if let (Some(cookie), Some(via)) = (claim.answers, claim.via) {
-            if self.units.answers(half.process, via) != Some(cookie) {
+            if self.units.answers(process, via) != Some(cookie) {
                 return Err(OrphanReason::EventLoop);
             }
             return self.serving(cookie, claim.since.unwrap_or(put));
         }
         match (claim.inherited, claim.via) {
             (Some(tag), Some(via)) if via.is_thread() => self.put_by_thread(tag, put),
-            (Some(tag), Some(via)) if !self.units.is_shared(half.process, via) => {
+            (Some(tag), Some(via)) if !self.units.is_shared(process, via) => {
                 let key = self.read(tag, put)?;
                 let open = self.halves.get(key).is_some_and(|served| served.open_at(put));
                 if open { Ok(key) } else { Err(OrphanReason::WorkerWithoutItem) }
             }
             _ => {
                 let putter = taken.putter.ok_or(OrphanReason::AmbiguousBatch)?;
-                let tie = self.stems(half, Unit { id: putter, ..Unit::default() }, put)?;
+                let tie = self.stems(process, Unit { id: putter, ..Unit::default() }, put)?;
                 Ok(tie.key())
             }
         }

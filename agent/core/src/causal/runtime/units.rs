@@ -15,7 +15,7 @@ use crate::causal::halves::Named;
 use crate::causal::judge::Opinion;
 use crate::causal::settle::Moment;
 use crate::decode::{Tag, Unit};
-use crate::ids::{BootNanos, SockCookie};
+use crate::ids::{BootNanos, ProcessId, SockCookie};
 use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS};
 use crate::proto::exchange::{HalfKey, Outcome, Role};
 use crate::span::{Confidence, Evidence, OrphanReason};
@@ -87,22 +87,22 @@ impl Causes {
         }
         if let (Some(inherited), Some(via)) = (unit.inherited, unit.via) {
             if self.units.is_shared(process, via) {
-                return self.stems(half, unit, asked).map_err(|_| OrphanReason::EventLoop);
+                return self.stems(process, unit, asked).map_err(|_| OrphanReason::EventLoop);
             }
             return self.read(inherited, asked).map(Tie::Born);
         }
-        self.stems(half, unit, asked)
+        self.stems(process, unit, asked)
     }
 
     /// A unit without a tag that can be believed: it, or one that it stems from, may have turned out to answer on a connection.
-    pub(super) fn stems(&self, half: &Half, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
+    pub(super) fn stems(&self, process: ProcessId, unit: Unit, asked: BootNanos) -> Result<Tie, OrphanReason> {
         let (mut id, mut time) = (unit.id, asked);
         for depth in 0..CAUSE_DEPTH_MAX {
-            if let Some(cookie) = self.units.answers(half.process, id) {
+            if let Some(cookie) = self.units.answers(process, id) {
                 let key = self.serving(cookie, time)?;
                 return Ok(if depth == 0 { Tie::Its(key) } else { Tie::Born(key) });
             }
-            let Some((creator, born)) = self.units.get(half.process, id).and_then(|known| known.born) else { break };
+            let Some((creator, born)) = self.units.get(process, id).and_then(|known| known.born) else { break };
             (id, time) = (creator, born);
         }
         Err(OrphanReason::NoLineage)
@@ -141,9 +141,17 @@ impl Causes {
 
     /// True if a request was open as the call was made; the reason why it proves nothing, if so.
     fn proven(&self, half: &Half, key: HalfKey, asked: BootNanos) -> Result<bool, OrphanReason> {
-        let served = self.halves.get(key).filter(|served| served.process == half.process);
-        let served = served.ok_or(OrphanReason::NoLineage)?;
-        if served.request.actor.lossy != half.request.actor.lossy {
+        let served = self.halves.get(key).ok_or(OrphanReason::NoLineage)?;
+        // The epochs of the process that serves as it read and as it handed on, and of the one that calls as it took and now.
+        let (handed, took) = if served.process == half.process {
+            (half.request.actor.lossy, half.request.actor.lossy)
+        } else {
+            let head = half.takes.iter().find_map(|takes| takes[0]).map(|head| head.queue);
+            let writer = half.writer.as_ref().filter(|writer| writer.process == served.process);
+            let writer = writer.filter(|writer| head == Some(writer.pipe)).ok_or(OrphanReason::NoLineage)?;
+            (writer.written, writer.read)
+        };
+        if served.request.actor.lossy != handed || half.request.actor.lossy != took {
             return Err(OrphanReason::Lossy);
         }
         Ok(served.open_at(asked))

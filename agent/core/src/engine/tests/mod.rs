@@ -6,6 +6,7 @@ mod clocks;
 mod ends;
 mod items;
 mod nginx;
+mod pipes;
 mod schedules;
 mod threads;
 mod units;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decode::{
     Actor, Address, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Open,
-    Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn,
+    Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn, Writer,
 };
 use crate::engine::{Engine, Options, Output, Policy};
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
@@ -72,6 +72,8 @@ pub struct World {
     items: HashMap<(u32, u64), Taken>,
     /// What units took, by process and unit.
     takes: HashMap<(u32, u64), Takes>,
+    /// Who wrote what units read from pipes, by process and unit.
+    writers: HashMap<(u32, u64), Writer>,
     /// Units that acted since they took something.
     acted: HashSet<(u32, u64)>,
     /// What units take is not told any more.
@@ -95,6 +97,7 @@ impl World {
             units: HashMap::new(),
             items: HashMap::new(),
             takes: HashMap::new(),
+            writers: HashMap::new(),
             acted: HashSet::new(),
             takes_lost: false,
             cookies: 0,
@@ -345,6 +348,15 @@ impl World {
         self
     }
 
+    /// The unit that a thread runs reads from a pipe what another process put there; with the lossy epochs of both, then.
+    pub fn receive(&mut self, by: Actors, from: u32, item: u64, [written, read]: [u32; 2]) -> &mut Self {
+        let message = self.items.remove(&(from, item)).expect("a message that was written");
+        let writer = Writer { pipe: message.queue, process: process(from), written, read };
+        self.writers.insert((by.0, self.unit_of(by)), writer);
+        self.items.insert((by.0, item), message);
+        self.take(by, item)
+    }
+
     fn unit_of(&self, by: Actors) -> u64 {
         self.threads.get(&by).and_then(|thread| thread.unit).expect("a thread that runs a unit")
     }
@@ -491,6 +503,9 @@ impl World {
             self.acted.insert(key);
             if let Some(takes) = self.takes.get(&key).filter(|_| !self.takes_lost) {
                 let (process, unit, takes) = (process(by.0), unit.id, Box::new(*takes));
+                if let Some(&writer) = self.writers.get(&key) {
+                    self.engine.push(Event::Piped { process, unit, seq: carried.seq, writer, time }, &mut self.out);
+                }
                 self.engine.push(Event::Took { process, unit, seq: carried.seq, takes, time }, &mut self.out);
             }
             let running = Running { time, thread: thread(by), seq: carried.seq, unit: *unit };

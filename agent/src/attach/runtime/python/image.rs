@@ -90,6 +90,8 @@ pub struct Images {
     pub(in crate::attach::runtime) programs: Remembered<go::Image>,
     /// Of the extension with the queues.
     pub(super) extensions: Remembered<Vec<Site>>,
+    /// Of the C library.
+    pub(in crate::attach::runtime) libraries: Remembered<Vec<Site>>,
 }
 
 /// What was read of files.

@@ -22,7 +22,7 @@ use agent_ebpf::wire::names::program;
 
 use super::maps::{Mapping, open};
 use super::site::Site;
-use super::{Found, Kind, Refusal};
+use super::{Found, Kind, Refusal, pipes};
 use check::Expected;
 use image::Image;
 pub use image::Images;
@@ -71,6 +71,7 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
     };
     let greenlets = greenlet::find(tgid, &threads, all, images);
     let places = greenlets.as_ref().map_or_else(|_| greenlet::Places::default(), |greenlets| greenlets.places);
+    let pipes = pipes::find(tgid, all, images);
     let python = Python {
         runtime,
         interpreters_head: layout.interpreters_head,
@@ -88,13 +89,15 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
         greenlet_variable: places.variable,
         greenlet_class: places.class,
         simple_list: layout.simple_list,
-        pad: 0,
+        pipes: u32::from(pipes.is_some()),
     };
     let extension = queues::extension(tgid, image.version, Path::new(&mapping.path), all);
     let extension = extension.and_then(|file| images.extensions.of(file, queues::in_extension).ok());
     let extension = extension.iter().flat_map(|sites| sites.iter());
     let of_greenlet = greenlets.iter().flat_map(|greenlets| &greenlets.image.sites);
-    let mut sites: Vec<Site> = image.sites.iter().chain(extension).chain(of_greenlet).cloned().collect();
+    let of_pipes = pipes.iter().flat_map(|sites| sites.iter());
+    let sites = image.sites.iter().chain(extension).chain(of_greenlet).chain(of_pipes);
+    let mut sites: Vec<Site> = sites.cloned().collect();
     if !matches!(greenlets, Err(Refusal::NoRuntime)) {
         sites.retain(|site| is_safe_beside_greenlets(site, image.version));
     }
