@@ -165,15 +165,23 @@ fn message(line: &str) -> Option<String> {
 
 /// What each BPF program that process `pid` holds has run so far: nanoseconds.
 pub(super) fn program_times(stage: &Stage<'_>, pid: u32) -> Result<BTreeMap<String, f64>> {
-    let text = shell::output(Command::new(stage.program("meter")).args(["read", &pid.to_string()]))?;
-    parse_times(&text)
+    parse_programs(&programs(stage, pid)?, "ns")
 }
 
-fn parse_times(text: &str) -> Result<BTreeMap<String, f64>> {
+/// How often each of them ran so far.
+pub(super) fn program_runs(stage: &Stage<'_>, pid: u32) -> Result<BTreeMap<String, f64>> {
+    parse_programs(&programs(stage, pid)?, "runs")
+}
+
+fn programs(stage: &Stage<'_>, pid: u32) -> Result<String> {
+    shell::output(Command::new(stage.program("meter")).args(["read", &pid.to_string()]))
+}
+
+fn parse_programs(text: &str, number: &str) -> Result<BTreeMap<String, f64>> {
     let programs: BTreeMap<String, Value> = serde_json::from_str(text).context("the meter's answer is not JSON")?;
     ensure!(!programs.is_empty(), "the agent holds no BPF programs");
-    let time = |value: &Value| value["ns"].as_f64().context("a program without a time");
-    programs.iter().map(|(name, value)| Ok((name.clone(), time(value)?))).collect()
+    let of = |value: &Value| value[number].as_f64().with_context(|| format!("a program without {number}"));
+    programs.iter().map(|(name, value)| Ok((name.clone(), of(value)?))).collect()
 }
 
 #[cfg(test)]
@@ -191,9 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn times_of_programs_are_read_and_none_is_an_error() {
-        let times = parse_times(r#"{"a":{"ns":12,"runs":3}}"#).expect("valid");
-        assert_eq!(times, BTreeMap::from([("a".to_owned(), 12.0)]));
-        assert!(parse_times("{}").is_err());
+    fn times_and_runs_of_programs_are_read_and_none_is_an_error() {
+        let read = |number| parse_programs(r#"{"a":{"ns":12,"runs":3}}"#, number).expect("valid");
+        assert_eq!(read("ns"), BTreeMap::from([("a".to_owned(), 12.0)]));
+        assert_eq!(read("runs"), BTreeMap::from([("a".to_owned(), 3.0)]));
+        assert!(parse_programs("{}", "ns").is_err());
     }
 }

@@ -20,7 +20,7 @@ const SECONDS: f64 = 1.5;
 const MESSAGES_PER_SPAN: f64 = 2.0;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
-    let (server, sink) = (Server::start(stage)?, Sink::start(stage)?);
+    let (server, sink) = (Server::start(stage, &stage.cpus.server)?, Sink::start(stage)?);
     let rate = server.saturation(stage)? / 2.0;
     let _statistics = statistics(stage)?;
     // Asking the sink is HTTP too: were that traced, spans would come for as long as they are waited for.
@@ -57,7 +57,7 @@ fn spent(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Resul
 
 /// Has the kernel measure BPF programs, until dropped. That costs each run of one some tens of nanoseconds, so nothing
 /// else is measured meanwhile.
-fn statistics(stage: &Stage<'_>) -> Result<Child> {
+pub(super) fn statistics(stage: &Stage<'_>) -> Result<Child> {
     let mut command: Command = child::command(stage.program("meter"));
     let mut child = Child::start("the meter", command.arg("hold").stdout(Stdio::piped()))?;
     let mut line = String::new();

@@ -29,7 +29,7 @@ pub(super) const TARGETS: &[&str] = &["--executable", "nginx", "--executable", "
 const HINDSIGHT: [&str; 3] = ["settled_early", "forgotten_causes", "evicted_halves"];
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
-    let (server, sink) = (Server::start(stage)?, Sink::start(stage)?);
+    let (server, sink) = (Server::start(stage, &stage.cpus.server)?, Sink::start(stage)?);
     let start = Start { arguments: TARGETS, ..Start::on(&stage.cpus.both) };
     let trial = Agent::start(stage, &sink, &start)?;
     let kept = stage.load(server.port, TRIAL_SECONDS, Some(RATE))?.kept;

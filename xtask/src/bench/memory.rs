@@ -26,7 +26,7 @@ const LOOKS: usize = 9;
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
-    let (server, sink) = (Server::start(stage)?, Sink::start(stage)?);
+    let (server, sink) = (Server::start(stage, &stage.cpus.server)?, Sink::start(stage)?);
     let group = Group::create()?;
     let procs = group.path.join("cgroup.procs");
     let agent = Agent::start(stage, &sink, &Start { group: Some(&procs), ..Start::on(&stage.cpus.load) })?;

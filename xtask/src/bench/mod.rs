@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod nginx;
 mod process;
+mod python;
 mod replay;
 mod report;
 mod stage;
@@ -129,6 +130,7 @@ impl Bench<'_> {
             Family::Load => load::run(&self.stage),
             Family::Memory => memory::run(&self.stage),
             Family::Replay => replay::run(&self.stage),
+            Family::Python => python::run(&self.stage),
         }?;
         ensure!(numbers.iter().all(|(_, estimate)| estimate.value.is_finite()), "a number that is none");
         Ok(numbers)

@@ -16,7 +16,7 @@ const THROUGHPUT_PAIRS: usize = 10;
 const THROUGHPUT_SECONDS: f64 = 2.0;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
-    let (server, sink) = (Server::start(stage)?, Sink::start(stage)?);
+    let (server, sink) = (Server::start(stage, &stage.cpus.server)?, Sink::start(stage)?);
     Ok(vec![
         ("nginx_cpu_us_added", cpu_added(stage, &server, &sink)?),
         ("nginx_throughput_ratio", throughput(stage, &server, &sink)?),

@@ -18,7 +18,7 @@ const SAMPLES: usize = 12;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
     let file = stage.scratch.path().join("bench.tmrec");
-    let (server, sink) = (Server::start(stage)?, Sink::start(stage)?);
+    let (server, sink) = (Server::start(stage, &stage.cpus.server)?, Sink::start(stage)?);
     let rate = server.saturation(stage)? * SHARE;
     let start = Start { record: Some(&file), arguments: TARGETS, ..Start::on(&stage.cpus.both) };
     let agent = Agent::start(stage, &sink, &start)?;

@@ -16,7 +16,7 @@ use crate::tree::Tree;
 use crate::{http, interrupt, ports, shell};
 
 /// Programs of ours start within this.
-const START_MAX: Duration = Duration::from_secs(15);
+pub(super) const START_MAX: Duration = Duration::from_secs(15);
 /// Connections of a load, unless it is about their number.
 pub(super) const CONNECTIONS: usize = 64;
 /// nginx takes so many.
@@ -114,7 +114,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(stage: &Stage<'_>) -> Result<Self> {
+    /// On these processors.
+    pub(super) fn start(stage: &Stage<'_>, cpus: &str) -> Result<Self> {
         let [port] = ports::free()?;
         let template = stage.tree.root.join("xtask/bench/nginx.conf");
         let text = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
@@ -127,7 +128,7 @@ impl Server {
             .replace("ANSWER", &"x".repeat(1024));
         let config = dir.join("nginx.conf");
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-        let mut command = stage.on(&stage.cpus.server, "/usr/sbin/nginx");
+        let mut command = stage.on(cpus, "/usr/sbin/nginx");
         command.args(["-e", "stderr", "-p"]).arg(dir).arg("-c").arg(config);
         let mut child = Child::start("nginx", &mut command)?;
         let master = child.pid();
@@ -165,7 +166,12 @@ impl Sink {
     }
 
     pub(super) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
+    }
+
+    /// Host and port.
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Spans that it was sent so far.
@@ -177,8 +183,8 @@ impl Sink {
 
     /// Waits until it was sent that many more than `before`, or no more come.
     pub(super) fn wait_for(&self, before: f64, more: f64) -> Result<f64> {
-        /// Spans leave within 2 s of the end of what they tell.
-        const STILL: Duration = Duration::from_secs(4);
+        /// Spans leave an agent within 2 s of the end of what they tell, and an SDK within 5 (its schedule's delay).
+        const STILL: Duration = Duration::from_secs(7);
         let mut latest = 0.0;
         loop {
             let arrived = interrupt::wait_for(STILL, || {
