@@ -24,6 +24,7 @@ pub struct Halves {
     ends: Map<ExchangeId, Claims>,
     requests: Map<(ProcessId, Carried), BTreeSet<(BootNanos, HalfKey)>>,
     bytes: usize,
+    #[expect(clippy::vec_box, reason = "places move between here and the sockets; what is in them does not")]
     spare: Vec<Box<Half>>,
 }
 
