@@ -5,6 +5,7 @@
 
 mod btf;
 mod decode;
+mod elf;
 mod engine;
 mod http1;
 mod proc;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "recording", run: recording::run },
     Target { name: "proc", run: proc::run },
     Target { name: "btf", run: btf::run },
+    Target { name: "elf", run: elf::run },
 ];
 
 /// The target of this name.

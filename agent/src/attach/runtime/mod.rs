@@ -28,8 +28,21 @@ pub use finder::{Finder, Seen};
 pub(in crate::attach) use probes::{Probes, load_all as load_probes};
 pub use python::Images;
 
+use std::fs::File;
+use std::sync::Arc;
+
 use agent_ebpf::wire::config::{Go, Python};
 use site::{Reach, Site};
+
+/// What each reader of files makes of one, whoever made that: where probes would go, or why nowhere. They are asked for what
+/// the files of processes hold, so this is how to find out what bytes do to them.
+#[must_use]
+pub fn read(file: &Arc<File>) -> Vec<Result<Vec<Site>, Refusal>> {
+    let mut outcomes = python::read(file);
+    outcomes.push(go::read(file));
+    outcomes.push(pipes::read(file));
+    outcomes
+}
 
 /// A runtime that there is an adapter for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

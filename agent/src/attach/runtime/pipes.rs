@@ -35,7 +35,11 @@ pub(super) fn find(tgid: u32, all: &[Mapping], images: &mut Images) -> Option<Ar
     images.libraries.of(file, read).ok()
 }
 
-fn read(file: &Arc<File>) -> Result<Vec<Site>, Refusal> {
+/// Where probes go in the file of a C library.
+///
+/// # Errors
+/// It is none, or none that is known.
+pub(super) fn read(file: &Arc<File>) -> Result<Vec<Site>, Refusal> {
     let copy = file.try_clone().map_err(|_| Refusal::Unreadable("the file of its C library"))?;
     let cache = Capped::new(copy);
     let elf = Elf::parse(&cache)?;

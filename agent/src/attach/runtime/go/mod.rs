@@ -54,6 +54,14 @@ pub(super) fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
     })
 }
 
+/// Where probes go in a program.
+///
+/// # Errors
+/// It is none of Go's, or none that is known.
+pub(super) fn read(file: &Arc<File>) -> Result<Vec<Site>, Refusal> {
+    Image::read(file).map(|image| image.sites)
+}
+
 impl Image {
     fn read(file: &Arc<File>) -> Result<Self, Refusal> {
         let own = file.try_clone().map_err(|_| Refusal::Unreadable("the file of its runtime"))?;

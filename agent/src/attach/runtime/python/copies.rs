@@ -56,13 +56,16 @@ struct Search<'a> {
 }
 
 /// What is known at an instruction of what ran before it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Known {
-    /// The address in rdi.
-    first: Option<u64>,
+    /// Addresses in registers.
+    addresses: BTreeMap<Register, u64>,
     /// rax is a new context, or null.
     made: bool,
 }
+
+/// Registers that a function leaves as they were (System V ABI for x86-64, 3.2.1).
+const KEPT: [Register; 6] = [Register::RBX, Register::RBP, Register::R12, Register::R13, Register::R14, Register::R15];
 
 impl Search<'_> {
     /// Looks through a function and those it calls; none if that is more than can be.
@@ -71,9 +74,8 @@ impl Search<'_> {
             return Some(());
         }
         let (mut made, mut reused, mut called) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
-        while let Some(start) = next.pop() {
-            let mut known = Known::default();
+        let (mut seen, mut next) = (BTreeSet::new(), vec![(start, Known::default())]);
+        while let Some((start, mut known)) = next.pop() {
             for instruction in code(self.elf, start) {
                 if !seen.insert(instruction.ip()) {
                     break;
@@ -85,16 +87,17 @@ impl Search<'_> {
                     FlowControl::ConditionalBranch => {
                         made.extend(known.made.then_some(instruction.ip()));
                         known.made = false;
-                        next.push(target);
+                        next.push((target, known.clone()));
                     }
                     FlowControl::UnconditionalBranch => {
-                        next.push(target);
+                        next.push((target, known));
                         break;
                     }
                     FlowControl::Call => {
                         let callee = self.callee(target);
-                        known.made = callee == Some(self.new) && known.first == Some(self.context_type);
-                        known.first = None;
+                        let first = known.addresses.get(&Register::RDI);
+                        known.made = callee == Some(self.new) && first == Some(&self.context_type);
+                        known.addresses.retain(|register, _| KEPT.contains(register));
                         if callee == Some(self.again) {
                             reused.push(instruction.ip());
                         } else if callee.is_none() {
@@ -131,6 +134,7 @@ impl Search<'_> {
     }
 
     fn learn(&mut self, known: &mut Known, instruction: &Instruction) {
+        let address = self.address(known, instruction);
         let used = self.factory.info(instruction).used_registers();
         let writes = |register: Register| {
             used.iter().any(|used| {
@@ -141,17 +145,24 @@ impl Search<'_> {
         if writes(Register::RAX) {
             known.made = false;
         }
-        if writes(Register::RDI) {
-            known.first = self.address(instruction);
+        known.addresses.retain(|register, _| !writes(*register));
+        if let Some(address) = address {
+            known.addresses.insert(instruction.op0_register().full_register(), address);
         }
     }
 
     /// The address that an instruction puts into a register, where it is that of something in the file.
-    fn address(&self, instruction: &Instruction) -> Option<u64> {
+    fn address(&self, known: &Known, instruction: &Instruction) -> Option<u64> {
+        if instruction.op0_kind() != OpKind::Register {
+            return None;
+        }
         match (instruction.mnemonic(), instruction.op1_kind()) {
             (Mnemonic::Lea, _) if instruction.is_ip_rel_memory_operand() => Some(instruction.ip_rel_memory_address()),
             (Mnemonic::Mov, OpKind::Immediate32 | OpKind::Immediate32to64 | OpKind::Immediate64) => {
                 Some(instruction.immediate(1))
+            }
+            (Mnemonic::Mov, OpKind::Register) => {
+                known.addresses.get(&instruction.op1_register().full_register()).copied()
             }
             (Mnemonic::Mov, OpKind::Memory) if instruction.is_ip_rel_memory_operand() => {
                 let slot = instruction.ip_rel_memory_address();

@@ -48,7 +48,11 @@ pub(super) struct Image {
 }
 
 impl Image {
-    fn read(file: &Arc<File>) -> Result<Self, Refusal> {
+    /// Reads the file of greenlet.
+    ///
+    /// # Errors
+    /// It is none, or none that is known.
+    pub(super) fn read(file: &Arc<File>) -> Result<Self, Refusal> {
         let copy = file.try_clone().map_err(|_| Refusal::Unreadable("the file of greenlet"))?;
         let cache = Capped::new(copy);
         let elf = Elf::parse(&cache)?;

@@ -15,7 +15,9 @@ mod image;
 mod layout;
 mod queues;
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use agent_ebpf::wire::config::Python;
 use agent_ebpf::wire::names::program;
@@ -44,6 +46,13 @@ pub fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
         }
     }
     Err(refusal)
+}
+
+/// Where probes go in a runtime, in greenlet, and in the extension with the queues, as if a file were each of them.
+pub(super) fn read(file: &Arc<File>) -> Vec<Result<Vec<Site>, Refusal>> {
+    let runtime = Image::read(file).map(|image| image.sites);
+    let greenlet = greenlet::Image::read(file).map(|image| image.sites);
+    vec![runtime, greenlet, queues::in_extension(file)]
 }
 
 /// False for return probes on what may run a greenlet, which would come back on another stack: `SimpleQueue.get` calls
