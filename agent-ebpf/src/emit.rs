@@ -26,6 +26,10 @@ const WINDOW_NS: u64 = 100_000_000;
 /// Data records for each that looks whether the reader must hurry. What so many add to a ring is little: 64 KiB.
 const DATA_PER_LOOK: u64 = 8;
 
+/// A reader that was woken has this long until data records of the same CPU wake it again: it goes on until the rings are
+/// empty. A wake-up is an interrupt that a CPU sends to itself, which costs some microseconds on a virtual machine.
+const HURRY_NS: u64 = 1_000_000;
+
 /// The time records carry.
 #[inline(always)]
 pub fn now() -> u64 {
@@ -127,7 +131,7 @@ pub fn actor(target: &mut Actor, task: Task, thread: &mut Thread) {
 /// Sends a record that stands on the stack.
 #[inline(always)]
 pub fn record<T>(shard: u64, value: &T) -> bool {
-    output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64, 1)
+    output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64)
 }
 
 /// Sends the open record in the scratch buffer. 1 if it found room.
@@ -142,26 +146,30 @@ pub extern "C" fn send_open(shard: u64) -> u64 {
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send_data(shard: u64) -> u64 {
-    let Some(scratch) = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new) else { return 0 };
+    let Some(mut scratch) = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new) else { return 0 };
     let captured = black_box(u64::from(scratch.data.captured)) & (2 * CAPTURE_BYTES_MAX as u64 - 1);
     // The ring's fill level need not be looked at for each of many records: the low bits of their times pick some.
-    let look = u64::from(scratch.data.header.time % DATA_PER_LOOK == 0);
-    u64::from(into_ring(shard, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured, look))
+    let (ring, time) = (ring(shard), scratch.data.header.time);
+    let look = time % DATA_PER_LOOK == 0 && time.wrapping_sub(scratch.hurried) >= HURRY_NS;
+    let hurry = look && is_filling(ring);
+    if hurry {
+        scratch.hurried = time;
+    }
+    u64::from(into_ring(ring, (&raw const scratch.data).cast(), size_of::<Data>() as u64 + captured, hurry))
 }
 
-/// [`into_ring`], once for all that is not frequent.
+/// Sends a record that is not frequent, and wakes the reader if it must hurry.
 #[inline(never)]
-fn output(shard: u64, data: *const c_void, size: u64, look: u64) -> bool {
-    into_ring(shard, data, size, look)
+fn output(shard: u64, data: *const c_void, size: u64) -> bool {
+    let ring = ring(shard);
+    into_ring(ring, data, size, is_filling(ring))
 }
 
-/// Sends a record, and with `look` wakes the reader if it must hurry.
+/// Sends a record.
 #[inline(always)]
-fn into_ring(shard: u64, data: *const c_void, size: u64, look: u64) -> bool {
-    let ring = ring(shard);
+fn into_ring(ring: *mut c_void, data: *const c_void, size: u64, hurry: bool) -> bool {
     // The reader polls; it is woken only when it must hurry, since a wake-up costs the traced application more than
     // the record itself.
-    let hurry = look != 0 && fill(ring) > u64::from(setting!(ring_bytes)) / 4;
     let flags = if hurry { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
     // SAFETY: `ring` is a ring buffer and `data` holds `size` bytes; the verifier checks both.
     let result = unsafe { bpf_ringbuf_output(ring, data.cast_mut(), size, u64::from(flags)) };
@@ -213,6 +221,12 @@ pub extern "C" fn admit(shard: u64, tgid: u64, bytes: u64) -> u64 {
         return admission::TOLD;
     }
     if filled > size / 4 * 3 { admission::SILENT } else { admission::SHED }
+}
+
+/// True if the reader must hurry.
+#[inline(always)]
+fn is_filling(ring: *mut c_void) -> bool {
+    fill(ring) > u64::from(setting!(ring_bytes)) / 4
 }
 
 #[inline(always)]

@@ -135,6 +135,8 @@ pub struct Scratch {
     pub busy: u64,
     /// Address of the file of the socket that is acted on.
     pub file: u64,
+    /// When a data record of this CPU last woke the reader.
+    pub hurried: u64,
     /// A connection's first sight.
     pub open: Open,
     /// A data record; `bytes` must follow it without a gap.
