@@ -232,12 +232,13 @@ impl<'a> Elf<'a> {
         words.chain(relocated).collect()
     }
 
-    /// Where in the file the byte of an address is.
+    /// Where in the file the byte of an address is, if the file is as long as it says.
     pub(super) fn file_offset(&self, address: u64) -> Option<u64> {
+        let end = self.cache.len().ok()?;
         self.file.segments().find_map(|segment| {
             let (offset, size) = segment.file_range();
-            let within = address.checked_sub(segment.address())?;
-            (within < size).then(|| offset + within)
+            let within = address.checked_sub(segment.address()).filter(|within| *within < size)?;
+            offset.checked_add(within).filter(|offset| *offset < end)
         })
     }
 
