@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
+use tracemend_core::decode::{Event, Room};
 use tracemend_core::recording::{self, Entry, Header};
 
 use super::{FRAME_BYTES_MAX, MAGIC};
@@ -50,6 +51,7 @@ pub enum Error {
 pub struct Recording<R> {
     header: Header,
     frames: GzDecoder<R>,
+    room: Room,
     entries: u64,
     over: bool,
 }
@@ -86,7 +88,7 @@ impl<R: Read> Recording<R> {
         let mut frames = GzDecoder::new(source);
         let header = frame(&mut frames, 0)?.ok_or(Error::Short(0))?;
         let header = Header::decode(&header).map_err(|source| Error::Damaged { entry: 0, source })?;
-        Ok(Self { header, frames, entries: 0, over: false })
+        Ok(Self { header, frames, room: Room::default(), entries: 0, over: false })
     }
 
     /// What the run began with.
@@ -98,7 +100,11 @@ impl<R: Read> Recording<R> {
     fn entry(&mut self) -> Result<Entry, Error> {
         let entry = self.entries + 1;
         let bytes = frame(&mut self.frames, entry)?.ok_or(Error::Short(self.entries))?;
-        let decoded = Entry::decode(&bytes).map_err(|source| Error::Damaged { entry, source })?;
+        let mut decoded = Entry::decode(&bytes).map_err(|source| Error::Damaged { entry, source })?;
+        if let Entry::Event(Event::Data(data)) = &mut decoded {
+            // They lie as those that come out of a ring do.
+            data.bytes = self.room.keep(&data.bytes);
+        }
         self.entries = entry;
         Ok(decoded)
     }

@@ -45,7 +45,8 @@ const BLOCK_BYTES: usize = 64 << 10;
 pub struct Room(BytesMut);
 
 impl Room {
-    fn keep(&mut self, bytes: &[u8]) -> Bytes {
+    /// Copies bytes there.
+    pub fn keep(&mut self, bytes: &[u8]) -> Bytes {
         if self.0.capacity() < bytes.len() {
             self.0 = BytesMut::with_capacity(BLOCK_BYTES.max(bytes.len()));
         }
