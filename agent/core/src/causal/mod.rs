@@ -122,6 +122,7 @@ impl Causes {
 
     /// The unit that a thread's next record is of.
     pub fn running(&mut self, running: Running) {
+        self.units.runs(&running);
         self.lineage.running(running);
     }
 
@@ -218,7 +219,7 @@ impl Causes {
             process.calls.insert(key);
             half.unit = self.lineage.ran(&half.request.actor).map(|running| running.unit);
             if let Some(unit) = half.unit {
-                half.takes = self.units.takes(half.process, unit.id, half.request.actor.seq);
+                half.takes = self.units.takes(unit.id, thread, half.request.actor.seq);
                 half.writer = self.units.writer(half.process, unit.id, half.request.actor.seq).map(Box::new);
             }
         }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::decode::{Running, Takes, UnitBorn, Writer};
-use crate::ids::{BootNanos, ProcessId, SockCookie, UnitId};
+use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
 use crate::limits::{EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
 type Key = (ProcessId, UnitId);
@@ -21,10 +21,19 @@ pub struct Known {
     pub ended: Option<BootNanos>,
     reads: Sockets,
     answers: Sockets,
-    /// What it had taken from queues when it acted last, and the number of that act.
-    takes: Option<(u32, Box<Takes>)>,
-    /// Who wrote what it had read from a pipe then, and that number.
+    takes: Option<Told>,
+    /// Who wrote what it had read from a pipe when it acted last, and the number of that act.
     writer: Option<(u32, Writer)>,
+}
+
+/// What a unit had taken from queues when it acted last.
+#[derive(Clone, Debug)]
+struct Told {
+    /// Number of that act, among those of its thread.
+    seq: u32,
+    /// The thread, once that is told: units move among them.
+    thread: Option<ThreadId>,
+    takes: Box<Takes>,
 }
 
 /// The connections that something was seen on: more than one are as good as any.
@@ -100,11 +109,11 @@ impl Units {
         }
     }
 
-    /// What a unit had taken from queues when it acted, if that was told.
+    /// What a unit had taken from queues when a thread of its process ran it to act, if that was told.
     #[must_use]
-    pub fn takes(&self, process: ProcessId, unit: UnitId, seq: u32) -> Option<Box<Takes>> {
-        let (told, takes) = self.get(process, unit)?.takes.as_ref()?;
-        (*told == seq).then(|| takes.clone())
+    pub fn takes(&self, unit: UnitId, thread: ThreadId, seq: u32) -> Option<Box<Takes>> {
+        let told = self.get(thread.process, unit)?.takes.as_ref()?;
+        (told.seq == seq && told.thread == Some(thread)).then(|| told.takes.clone())
     }
 
     /// Who wrote what a unit had read from a pipe when it acted, if that was told.
@@ -121,7 +130,14 @@ impl Units {
 
     /// A unit acts that took something from queues.
     pub fn took(&mut self, process: ProcessId, unit: UnitId, seq: u32, takes: Box<Takes>) {
-        self.entry((process, unit)).takes = Some((seq, takes));
+        self.entry((process, unit)).takes = Some(Told { seq, thread: None, takes });
+    }
+
+    /// A thread runs a unit to act: what was told of another act, which may have had its number, is not of this one.
+    pub fn runs(&mut self, running: &Running) {
+        let Some(known) = self.known.get_mut(&(running.thread.process, running.unit.id)) else { return };
+        let is_of_this = |told: &Told| told.seq == running.seq && told.thread.is_none_or(|other| other == running.thread);
+        known.takes = known.takes.take().filter(is_of_this).map(|told| Told { thread: Some(running.thread), ..told });
     }
 
     /// True if a queue lends what is in it.

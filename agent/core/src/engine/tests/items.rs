@@ -161,3 +161,19 @@ fn what_is_not_told_is_not_believed() {
     assert!(caused(&spans, "/first", "/one"));
     assert_eq!(known(span(&spans, Kind::Client, "/second")).0, "none");
 }
+
+/// Acts are numbered by thread, and a unit moves from thread to thread.
+#[test]
+fn what_is_told_of_another_thread_s_act_is_not_believed() {
+    const FIRST: Actors = (PID, 91);
+    const NEXT: Actors = (PID, 92);
+    let mut world = World::new();
+    let both = two_open(&mut world);
+    world.run(A, ONE).put(A, JOBS, 1).run(A, OTHER_UNIT).put(A, JOBS, 2);
+    world.run(FIRST, WORKER).take(FIRST, 1).call(FIRST, &get("/first", ""));
+    world.lose_takes().run(NEXT, WORKER).take(NEXT, 2).call(NEXT, &get("/second", ""));
+    close_both(&mut world, both);
+    let spans = world.end();
+    assert!(caused(&spans, "/first", "/one"));
+    assert_eq!(known(span(&spans, Kind::Client, "/second")).0, "none");
+}
