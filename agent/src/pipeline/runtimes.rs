@@ -17,7 +17,7 @@ const LOOKED_AT_MAX: usize = 32_768;
 /// A process that serves may load greenlets later, and then return probes must go; and units may become too many.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The start waits so long at most for the processes that are there.
+/// The start waits so long at most for the processes that are there, and as long again for those of them that serve.
 const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// What is known of runtimes.
@@ -81,18 +81,18 @@ impl Runtimes {
         if let Err(error) = session.prepare_runtimes() {
             tracing::warn!(error = format!("{error:#}"), "no runtime is adapted");
         }
-        let until = Instant::now() + FIRST_LOOK_MAX;
-        runtimes.await_answers(there.len(), until, session);
+        runtimes.await_answers(there.len(), session);
         let adapted: Vec<Tgid> = runtimes.adapted.keys().map(|tgid| Tgid(*tgid)).collect();
         let serving = host.serving(&adapted);
         serving.iter().for_each(|tgid| runtimes.acts(*tgid, true));
-        runtimes.await_answers(serving.len(), until, session);
+        runtimes.await_answers(serving.len(), session);
         let children = runtimes.look_at_children(host);
-        runtimes.await_answers(children, until, session);
+        runtimes.await_answers(children, session);
         runtimes
     }
 
-    fn await_answers(&mut self, answers: usize, until: Instant, session: &mut Session) {
+    fn await_answers(&mut self, answers: usize, session: &mut Session) {
+        let until = Instant::now() + FIRST_LOOK_MAX;
         for _ in 0..answers {
             match self.finder.as_ref().and_then(|finder| finder.wait(until)) {
                 Some(seen) => self.adapt(seen, session),
