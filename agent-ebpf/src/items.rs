@@ -34,7 +34,7 @@ pub fn put(queue: u64, item: u64, empty: bool) -> Option<()> {
     thread.item.queue = queue;
     thread.item.put = emit::now();
     thread.item.count = 1;
-    key(task, &mut thread, item);
+    key(task, &mut thread, ITEM, item);
     if let Some(known) = ITEMS.get_ptr_mut(&thread.key).and_then(Value::<Item>::new) {
         // What was noted of an empty queue was taken unseen, before its probe was there: the address is another's by now.
         if !empty || known.queue != queue {
@@ -57,7 +57,7 @@ pub fn take(queue: u64, item: u64) -> Option<()> {
         return None;
     }
     let mut thread = task.thread()?;
-    taken(task, &mut thread, queue, item);
+    taken(task, &mut thread, ITEM, queue, item);
     let mut takes = takes(task, &mut thread)?;
     note(&mut takes, &thread.item);
     Some(())
@@ -141,14 +141,14 @@ pub fn of_unit(thread: &Thread) -> Option<Value<TakesState>> {
 }
 
 #[inline(always)]
-const fn takes_from(state: &TakesState, queue: u64) -> bool {
+pub const fn takes_from(state: &TakesState, queue: u64) -> bool {
     state.takes.head.queue == queue || state.takes.other.queue == queue
 }
 
 /// The same thing is put into a queue a second time before it was taken: for whom it is taken next is known only if both
 /// are the same.
 #[inline(always)]
-fn again(mut known: Value<Item>, item: &Item) {
+pub fn again(mut known: Value<Item>, item: &Item) {
     known.count += 1;
     if !is_same(&known, item) {
         known.putter = 0;
@@ -163,7 +163,7 @@ pub fn is_same(one: &Item, other: &Item) -> bool {
 }
 
 #[inline(always)]
-fn same(one: &Claim, other: &Claim) -> bool {
+pub fn same(one: &Claim, other: &Claim) -> bool {
     one.inherited.cookie == other.inherited.cookie
         && one.inherited.offset == other.inherited.offset
         && one.answers == other.answers
@@ -173,8 +173,8 @@ fn same(one: &Claim, other: &Claim) -> bool {
 
 /// Moves an item from its queue to the thread's storage; one that is not known carries nothing.
 #[inline(always)]
-fn taken(task: Task, thread: &mut Thread, queue: u64, item: u64) {
-    key(task, thread, item);
+pub fn taken(task: Task, thread: &mut Thread, of: u32, queue: u64, item: u64) {
+    key(task, thread, of, item);
     thread.item.queue = queue;
     thread.item.put = 0;
     thread.item.putter = 0;
@@ -217,7 +217,8 @@ pub fn takes(task: Task, thread: &mut Thread) -> Option<Value<TakesState>> {
     of_unit(thread)
 }
 
-static EMPTY: TakesState = zerocopy::transmute!([0_u64; size_of::<TakesState>() / 8]);
+/// Of a unit that took nothing.
+pub static EMPTY: TakesState = zerocopy::transmute!([0_u64; size_of::<TakesState>() / 8]);
 
 /// Notes what was taken last.
 #[inline(always)]
@@ -248,7 +249,7 @@ pub fn note(state: &mut TakesState, item: &Item) {
 }
 
 #[inline(always)]
-fn update(taken: &mut Taken, item: &Item, idle: u64) {
+pub fn update(taken: &mut Taken, item: &Item, idle: u64) {
     if idle == 0 {
         taken.others = 0;
     } else if is_for_somebody(taken) && (taken.putter != item.putter || !same(&taken.claim, &item.claim)) {
@@ -267,16 +268,17 @@ const fn is_for_somebody(taken: &Taken) -> bool {
     by_unit || taken.claim.inherited.cookie != 0 || taken.claim.answers != 0
 }
 
+/// Writes the key of an item to the thread's storage; `of` says what the address is of.
 #[inline(always)]
-fn key(task: Task, thread: &mut Thread, address: u64) {
+pub fn key(task: Task, thread: &mut Thread, of: u32, address: u64) {
     thread.key.tgid = task.tgid();
-    thread.key.pad = ITEM;
+    thread.key.pad = of;
     thread.key.start = task.process_start();
     thread.key.address = address;
 }
 
 #[inline(never)]
-fn returned(task: Task, thread: &mut Thread, queue: u64) {
+pub fn returned(task: Task, thread: &mut Thread, queue: u64) {
     let room = (&raw mut thread.record).cast::<Returned>();
     // SAFETY: the record is smaller than the room, as asserted below, and no stricter aligned.
     let returned = unsafe { &mut *room };

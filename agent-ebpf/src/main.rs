@@ -3,7 +3,7 @@
 //! - `probes/`: one file per hook family, each with the prototype it relies on
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
 //! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take;
-//!   `messages`: what they write to pipes and read
+//!   `messages`: what they write to pipes and read; `channels` and `timers`: what Go's put and take
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -18,6 +18,8 @@
 )]
 
 #[cfg(target_arch = "bpf")]
+mod channels;
+#[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]
 mod items;
@@ -29,6 +31,8 @@ mod maps;
 mod messages;
 #[cfg(target_arch = "bpf")]
 mod probes;
+#[cfg(target_arch = "bpf")]
+mod timers;
 #[cfg(target_arch = "bpf")]
 mod units;
 

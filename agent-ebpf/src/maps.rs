@@ -25,7 +25,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_8: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_9: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -231,6 +231,8 @@ pub struct Thread {
     pub took: u64,
     /// What that was.
     pub takes: TakesState,
+    /// Where a goroutine takes something, likewise.
+    pub frame: Frame,
     /// Room to build a unit's key in: probes of user space have neither stack nor a processor of their own.
     pub key: UnitKey,
     /// Room to build a unit in, likewise.
@@ -259,6 +261,16 @@ pub struct Reading {
     pub length: u64,
     /// Bytes of it that are still to come.
     pub left: u64,
+}
+
+/// A frame of a goroutine's stack, as [`TakesState::depth`] and [`TakesState::back`] have it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Frame {
+    /// Bytes below the stack's highest address.
+    pub depth: u64,
+    /// Address that it returns to.
+    pub back: u64,
 }
 
 /// Task storage, which aya-ebpf does not define: the same layout as its other BTF maps.
@@ -341,7 +353,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_8 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_9 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

@@ -41,7 +41,7 @@ pub extern "C" fn unit_reads(cookie: u64, offset: u64) -> u64 {
 pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     let task = Task::current();
     let Some(mut thread) = task.known_thread() else { return 0 };
-    if serves == 0 && sends_for(cookie, &mut thread) {
+    if serves == 0 && sends_for(task, cookie, &mut thread, seq) {
         return tell_running(task, &mut thread, cookie, seq);
     }
     let Some(mut state) = current(task, &mut thread) else { return thread_sends(task, &mut thread, cookie, seq) };
@@ -109,12 +109,31 @@ pub fn works_for_others(task: Task, address: u64) -> Option<()> {
     Some(())
 }
 
-/// Takes the unit that a connection sends for, if there is one.
+/// Takes the unit that a connection sends for, if there is one, and tells what that took.
 #[inline(always)]
-fn sends_for(cookie: u64, thread: &mut Thread) -> bool {
+fn sends_for(task: Task, cookie: u64, thread: &mut Thread, seq: u64) -> bool {
     let Some(state) = SENDS_FOR.get_ptr_mut(&cookie).and_then(Value::<UnitState>::new) else { return false };
+    if state.takes != 0 {
+        key(task, thread, state.address);
+        items::tell_of_unit(cookie, state.unit.id, seq);
+    }
     running(thread).unit = state.unit;
     true
+}
+
+/// A unit was made for an item that was put somewhere for it, and stands in the thread's storage: it works for what that carries.
+#[inline(always)]
+pub fn made_for_item(task: Task, thread: &mut Thread, child: u64) -> Option<()> {
+    let unit = &mut thread.unit.unit;
+    unit.id = next_id();
+    unit.own = NO_TAG;
+    unit.claim = thread.item.claim;
+    thread.unit.told = 0;
+    thread.unit.takes = 0;
+    thread.unit.first = 0;
+    thread.key.pad = 0;
+    thread.key.address = child;
+    insert(task, thread)
 }
 
 #[inline(always)]
@@ -155,8 +174,8 @@ pub fn carry(thread: &mut Thread, current: Option<Value<UnitState>>) {
         thread.item.claim.via = unit.id;
     } else if state.takes != 0 {
         // Born in one request, and at work for another: what it does now is for either.
-        if unit.claim.inherited.cookie == 0
-            && let Some(mut takes) = items::of_unit(thread)
+        if let Some(mut takes) = items::of_unit(thread)
+            && (unit.claim.inherited.cookie == 0 || items::same(&takes.takes.head.claim, &unit.claim))
         {
             items::pass_on(&mut takes, &mut thread.item);
         }
@@ -164,6 +183,18 @@ pub fn carry(thread: &mut Thread, current: Option<Value<UnitState>>) {
         carry_of_thread(thread);
     } else {
         thread.item.claim = unit.claim;
+    }
+}
+
+/// Writes to the item in the thread's storage what a unit works for: nothing, if it is not known.
+#[inline(always)]
+pub fn carry_of(task: Task, thread: &mut Thread, address: u64) {
+    match known(task, thread, address) {
+        None => {
+            thread.item.claim = NO_CLAIM;
+            thread.item.putter = 0;
+        }
+        state => carry(thread, state),
     }
 }
 
@@ -187,7 +218,7 @@ fn works_as_its_thread(took: u64, state: &UnitState) -> bool {
 #[inline(always)]
 pub fn freed(task: Task, address: u64) -> Option<()> {
     let mut thread = task.thread()?;
-    let state = state(task, &mut thread, address)?;
+    let state = known(task, &mut thread, address)?;
     if state.told != 0 {
         tell_end(task, &mut thread, state.unit.id);
     }
@@ -209,11 +240,11 @@ pub fn current(task: Task, thread: &mut Thread) -> Option<Value<UnitState>> {
 
 /// The unit that something stands for, made if it is new; none if nothing does. Its key stands in the thread's storage then.
 #[inline(never)]
-fn unit(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState>> {
+pub fn unit(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState>> {
     if address == 0 {
         return None;
     }
-    if let Some(state) = state(task, thread, address) {
+    if let Some(state) = known(task, thread, address) {
         return Some(state);
     }
     thread.unit.unit = Unit { id: next_id(), own: NO_TAG, claim: NO_CLAIM };
@@ -246,7 +277,7 @@ fn what_runs(task: Task, thread: &mut Thread) -> u64 {
 /// When a unit was created: its number, which grows; 0 if that was not seen.
 #[inline(always)]
 fn created_at(task: Task, thread: &mut Thread, address: u64) -> u64 {
-    state(task, thread, address).map_or(0, |state| if state.first == 0 { state.unit.id } else { 0 })
+    known(task, thread, address).map_or(0, |state| if state.first == 0 { state.unit.id } else { 0 })
 }
 
 /// The thread's own number as a unit.
@@ -267,7 +298,9 @@ pub fn full(task: Task, reason: u16) {
 
 /// Adds the unit that was built in the thread's storage, under the key there.
 #[inline(always)]
-fn insert(task: Task, thread: &Thread) -> Option<()> {
+fn insert(task: Task, thread: &mut Thread) -> Option<()> {
+    thread.unit.address = thread.key.address;
+    thread.unit.lent = 0;
     if is_over_share(task) || UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
         full(task, loss::UNITS_FULL);
         return None;
@@ -281,14 +314,20 @@ pub fn is_over_share(task: Task) -> bool {
     OVER_SHARE.get_ptr(&task.tgid()).is_some()
 }
 
-/// The unit at an address; its key stands in the thread's storage then.
+/// The unit that something stands for, if it is known; its key stands in the thread's storage then.
 #[inline(always)]
-fn state(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState>> {
+pub fn known(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState>> {
+    key(task, thread, address);
+    UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
+}
+
+/// Writes a unit's key to the thread's storage.
+#[inline(always)]
+fn key(task: Task, thread: &mut Thread, address: u64) {
     thread.key.tgid = task.tgid();
     thread.key.pad = 0;
     thread.key.start = task.process_start();
     thread.key.address = address;
-    UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
 }
 
 #[inline(always)]

@@ -220,6 +220,18 @@ impl Registers {
         load(self.0, 8)
     }
 
+    /// `rbp`: the frame.
+    #[inline(always)]
+    pub fn rbp(self) -> u64 {
+        load(self.0, 32)
+    }
+
+    /// `rcx`: the third argument of Go's functions.
+    #[inline(always)]
+    pub fn rcx(self) -> u64 {
+        load(self.0, 88)
+    }
+
     /// `rbx`: the second argument of Go's functions.
     #[inline(always)]
     pub fn rbx(self) -> u64 {

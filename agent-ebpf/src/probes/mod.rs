@@ -5,6 +5,7 @@ pub mod pipes;
 pub mod process;
 mod proof;
 pub mod runtime_go;
+pub mod runtime_go_channels;
 pub mod runtime_greenlet;
 pub mod runtime_python;
 pub mod state;

@@ -10,7 +10,7 @@ use aya_ebpf::programs::ProbeContext;
 use crate::kernel::go::{self, behind, number, running};
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
-use crate::units;
+use crate::{timers, units};
 
 /// A goroutine was made, and has its number: `g` in rax.
 #[uprobe]
@@ -55,16 +55,79 @@ pub fn go_round_in(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// A goroutine has a function called later.
+#[uprobe]
+pub fn go_timer_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    if !registers.below_or_equal() {
+        timer_starts(registers.rbx(), registers.r14());
+    }
+    0
+}
+
+/// A timer is stopped: what stands for it is in rax.
+#[uprobe]
+pub fn go_tstop_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    if !registers.below_or_equal() {
+        timer_stops(registers.rax());
+    }
+    0
+}
+
+/// A timer is set to another time, likewise.
+#[uprobe]
+pub fn go_treset_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    if !registers.below_or_equal() {
+        timer_is_reset(registers.rax(), registers.r14());
+    }
+    0
+}
+
 #[inline(never)]
-fn made(child: u64, g0: u64) -> Option<()> {
+fn made(g: u64, g0: u64) -> Option<()> {
     let task = Task::current();
     let go = go::go(task.tgid())?;
-    let (child, creator) = (number(&go, child), behind(&go, g0));
-    // A timer's goroutine is made by nobody.
-    if child == 0 || creator == 0 {
+    let (child, creator) = (number(&go, g), behind(&go, g0));
+    if child == 0 {
         return None;
     }
-    units::created_by(task, creator, child)
+    if creator != 0 {
+        return units::created_by(task, creator, child);
+    }
+    // A timer's goroutine is made by nobody.
+    fired(g, child)
+}
+
+#[inline(never)]
+fn fired(g: u64, child: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    let function: u64 = read(g + u64::from(go.g_function))?;
+    timers::fires(task, function, child)
+}
+
+#[inline(never)]
+fn timer_starts(function: u64, g: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    timers::starts(task, running(&go, g), function)
+}
+
+#[inline(never)]
+fn timer_stops(timer: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    timers::stops(task, read(timer + u64::from(go.timer_function))?)
+}
+
+#[inline(never)]
+fn timer_is_reset(timer: u64, g: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    let function = read(timer + u64::from(go.timer_function))?;
+    timers::is_reset(task, running(&go, g), function)
 }
 
 #[inline(never)]

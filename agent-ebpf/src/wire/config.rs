@@ -233,6 +233,27 @@ pub struct Go {
     pub g_goid: u32,
     /// `persistConn.conn`, its second word: the connection that requests are sent over; 0 if unknown.
     pub connection: u32,
+    /// `g.startpc`: where its first function begins; 0 if there are no coroutines.
+    pub g_start: u32,
+    /// How far below `g.stack.hi` a coroutine keeps what it shares with the goroutine that resumed it (`coro`).
+    pub coroutine_below: u32,
+    /// `g.sched.ctxt`: the function value that a goroutine will run which has not yet.
+    pub g_function: u32,
+    /// Where what stands for a timer in package `time` leads to the function that it calls (`timer.arg`, its second word); 0 if
+    /// timers are not watched.
+    pub timer_function: u32,
+    /// `g.sched.bp`: the frame that it goes on in.
+    pub g_frame: u32,
+    /// `hchan.elemtype`: the type of what is in a channel.
+    pub channel_type: u32,
+    /// Address of `runtime.corostart`, which coroutines begin with; 0 if there are none.
+    pub coroutine: u64,
+    /// 1 while all probes are there that watch what goroutines hand over.
+    pub watched: u64,
+    /// Where the code of the runtime's channels begins and ends, of all that is between a goroutine's own code and these probes.
+    pub runtime: [u64; 2],
+    /// Where net/http's code begins and ends: what that hands to itself says nothing.
+    pub http: [u64; 2],
 }
 
 /// Key of the map of units.
@@ -241,7 +262,7 @@ pub struct Go {
 pub struct UnitKey {
     /// Process id.
     pub tgid: u32,
-    /// What the address is of: 0 for a unit, 1 for an item.
+    /// What the address is of: 0 for a unit, 1 for an item, 2 for a timer's function, 3 for a channel's slot.
     pub pad: u32,
     /// `start_boottime` of the group leader: process ids are used again.
     pub start: u64,
@@ -261,6 +282,10 @@ pub struct UnitState {
     pub takes: u32,
     /// 1 if it was not seen to be created: it may be what a thread began with.
     pub first: u64,
+    /// [`UnitKey::address`].
+    pub address: u64,
+    /// The channel that it last took something from which is none of its work.
+    pub lent: u64,
 }
 
 /// Value of the map of items: what was put into a queue and not taken yet.
@@ -289,6 +314,10 @@ pub struct TakesState {
     pub idle: u64,
     /// Who wrote what it read last from a pipe.
     pub writer: super::record::Writer,
+    /// Where the unit waits for its work, if that is known: how deep in its stack, and what is gone on with there.
+    pub depth: u64,
+    /// The second of them.
+    pub back: u64,
 }
 
 /// Bytes of a message that it is known by.
@@ -318,11 +347,11 @@ pub struct Message {
 
 const _: () = {
     assert!(size_of::<Python>() == 80);
-    assert!(size_of::<Go>() == 16);
+    assert!(size_of::<Go>() == 88);
     assert!(size_of::<UnitKey>() == 24);
-    assert!(size_of::<UnitState>() == 80);
+    assert!(size_of::<UnitState>() == 96);
     assert!(size_of::<Item>() == 72);
-    assert!(size_of::<TakesState>() == 184);
+    assert!(size_of::<TakesState>() == 200);
     assert!(size_of::<MessageKey>() == 80);
     assert!(size_of::<Message>() == 104);
     assert!(size_of::<Offsets>() == MEMBERS.len() * 4);

@@ -48,6 +48,26 @@ pub mod program {
     pub const GO_WRITER: &str = "go_writer_in";
     /// Probe in `net/http.(*persistConn).roundTrip`.
     pub const GO_ROUND: &str = "go_round_in";
+    /// Probe in `runtime.chansend`, where something is put into a channel's buffer.
+    pub const GO_PUT: &str = "go_put_in";
+    /// The same in `runtime.selectgo`.
+    pub const GO_PUT_SELECT: &str = "go_sput_in";
+    /// Probe in `runtime.chanrecv`, where something is taken out of a channel's buffer.
+    pub const GO_TAKE: &str = "go_take_in";
+    /// The same in `runtime.selectgo`.
+    pub const GO_TAKE_SELECT: &str = "go_stake_in";
+    /// Probe in `runtime.send`: something is handed to a goroutine that waits.
+    pub const GO_HAND: &str = "go_hand_in";
+    /// Probe in `runtime.recv`: something is fetched from a goroutine that waits.
+    pub const GO_FETCH: &str = "go_fetch_in";
+    /// Probe in the same, where that is put into a full channel's buffer behind what is taken from it.
+    pub const GO_REFILL: &str = "go_refill_in";
+    /// Probe in `time.AfterFunc`.
+    pub const GO_TIMER: &str = "go_timer_in";
+    /// Probe in `time.stopTimer`.
+    pub const GO_TIMER_STOP: &str = "go_tstop_in";
+    /// Probe in `time.resetTimer`.
+    pub const GO_TIMER_RESET: &str = "go_treset_in";
 }
 
 /// Names of the data rings, one per shard.
@@ -82,4 +102,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_8";
+pub const SETTINGS: &str = "SETTINGS_9";

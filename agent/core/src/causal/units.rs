@@ -136,7 +136,8 @@ impl Units {
     /// A thread runs a unit to act: what was told of another act, which may have had its number, is not of this one.
     pub fn runs(&mut self, running: &Running) {
         let Some(known) = self.known.get_mut(&(running.thread.process, running.unit.id)) else { return };
-        let is_of_this = |told: &Told| told.seq == running.seq && told.thread.is_none_or(|other| other == running.thread);
+        let is_of_this =
+            |told: &Told| told.seq == running.seq && told.thread.is_none_or(|other| other == running.thread);
         known.takes = known.takes.take().filter(is_of_this).map(|told| Told { thread: Some(running.thread), ..told });
     }
 

@@ -29,6 +29,12 @@ impl Code {
         self.instructions.iter().filter(leads_there).map(Instruction::ip)
     }
 
+    /// The functions that are called within it, and from where, in order.
+    pub(super) fn all_calls(&self) -> impl Iterator<Item = (u64, u64)> {
+        let direct = self.instructions.iter().filter(|one| one.code() == Opcode::Call_rel32_64);
+        direct.map(|one| (one.ip(), one.near_branch_target()))
+    }
+
     /// The first site behind a jump that leads away, as from a check of the stack's room: the instruction there, if the
     /// kernel emulates it, or else the jump itself. A probe there must not count a jump that is taken.
     pub(super) fn behind_check(&self, jump: Mnemonic) -> Option<u64> {

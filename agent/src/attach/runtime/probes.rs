@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::kept::Kept;
 use super::reaper::Reaper;
-use super::site::Reach;
+use super::site::{Reach, Site};
 use super::{Found, Kind, Layout, maps, selftest};
 
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
@@ -72,6 +72,7 @@ impl Probes {
             self.attached.retain(|place, _| place.tgid != found.tgid);
         }
         attached?;
+        let watched = self.watch(ebpf, found, serves);
         match found.layout {
             None => Ok(()),
             Some(Layout::Python(python)) => {
@@ -79,10 +80,27 @@ impl Probes {
                 self.pythons.insert(found.tgid, python, 0).context("too many Python processes")
             }
             Some(Layout::Go(go)) => {
+                let go = Go { watched: watched.into(), ..go };
                 let go: Bytes<{ size_of::<Go>() }> = zerocopy::transmute!(go);
                 self.gos.insert(found.tgid, go, 0).context("too many Go processes")
             }
         }
+    }
+
+    /// Attaches what is for files that serve, if the process does. True if all of it is there, now or from before.
+    fn watch(&mut self, ebpf: &mut Ebpf, found: &Found, serves: bool) -> bool {
+        let sites: Vec<_> = found.sites.iter().filter(|site| site.reach == Reach::ServedFile).collect();
+        let attached = |probes: &Self| sites.iter().all(|site| probes.attached.contains_key(&Place::of(site, None)));
+        if sites.is_empty() || !serves || attached(self) {
+            return !sites.is_empty() && attached(self);
+        }
+        let outcome = sites.iter().try_for_each(|site| self.attach_at(ebpf, site, Place::of(site, None)));
+        if let Err(error) = &outcome {
+            let links = sites.iter().filter_map(|site| self.attached.remove(&Place::of(site, None)));
+            links.for_each(|link| self.reaper.take(link));
+            warn!(pid = found.tgid, error = format!("{error:#}"), "what it hands over is not watched");
+        }
+        outcome.is_ok()
     }
 
     /// Loads the programs of a runtime if they are not, so that a process need not wait for that.
@@ -137,31 +155,37 @@ impl Probes {
         if found.watches_pipes() && !room && !watched {
             tracing::debug!(pid = found.tgid, "too many places have probes: its pipes are not watched");
         }
-        for site in found.sites.iter().filter(|site| self.returns || !is_return_probe(site.program)) {
-            let pipes = site.reach == Reach::Process;
-            let (scope, tgid) = match site.reach {
-                Reach::File => (UProbeScope::AllProcesses, 0),
+        let returns = self.returns;
+        for site in found.sites.iter().filter(|site| returns || !is_return_probe(site.program)) {
+            let process = match site.reach {
+                Reach::File => None,
+                // Attached apart, all or none.
+                Reach::ServedFile => continue,
                 Reach::Serving if !serves => continue,
                 Reach::Process if !room && !watched => continue,
-                Reach::Process | Reach::Serving => {
-                    let tgid = NonZeroU32::new(found.tgid).context("a process has a number")?;
-                    (UProbeScope::OneProcess(tgid), found.tgid)
-                }
+                Reach::Process | Reach::Serving => Some(NonZeroU32::new(found.tgid).context("a process has a number")?),
             };
-            let place = Place { tgid, inode: site.inode, offset: site.offset, pipes };
-            if self.attached.contains_key(&place) {
-                continue;
-            }
-            if self.attached.len() + self.reaper.left() >= PROBES_MAX {
-                bail!("{PROBES_MAX} places have probes, and no more are attached");
-            }
-            let attach = |probe: &mut UProbe| {
-                Ok(probe.attach(site.offset, site.path(), scope).and_then(|id| probe.take_link(id))?)
-            };
-            let link = probe(ebpf, site.program).and_then(attach);
-            let link = link.with_context(|| format!("cannot attach {} at {:#x}", site.program, site.offset))?;
-            self.attached.insert(place, link);
+            let place = Place::of(site, process);
+            self.attach_at(ebpf, site, place)?;
         }
+        Ok(())
+    }
+
+    /// Attaches a probe at a place if it has none.
+    fn attach_at(&mut self, ebpf: &mut Ebpf, site: &Site, place: Place) -> Result<()> {
+        if self.attached.contains_key(&place) {
+            return Ok(());
+        }
+        if self.attached.len() + self.reaper.left() >= PROBES_MAX {
+            bail!("{PROBES_MAX} places have probes, and no more are attached");
+        }
+        let scope = NonZeroU32::new(place.tgid).map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
+        let attach = |probe: &mut UProbe| {
+            Ok(probe.attach(site.offset, site.path(), scope).and_then(|id| probe.take_link(id))?)
+        };
+        let link = probe(ebpf, site.program).and_then(attach);
+        let link = link.with_context(|| format!("cannot attach {} at {:#x}", site.program, site.offset))?;
+        self.attached.insert(place, link);
         Ok(())
     }
 }
@@ -174,6 +198,13 @@ struct Place {
     offset: u64,
     /// It is one of those that watch pipes.
     pipes: bool,
+}
+
+impl Place {
+    fn of(site: &Site, process: Option<NonZeroU32>) -> Self {
+        let tgid = process.map_or(0, NonZeroU32::get);
+        Self { tgid, inode: site.inode, offset: site.offset, pipes: site.reach == Reach::Process }
+    }
 }
 
 /// Loads the programs of every runtime, and makes sure that they harm nobody.
@@ -215,7 +246,23 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
             program::PIPE_WRITE,
             program::PIPE_READ,
         ],
-        Kind::Go => &[program::GO_ENDED, program::GO_MADE, program::GO_QUEUED, program::GO_WRITER, program::GO_ROUND],
+        Kind::Go => &[
+            program::GO_ENDED,
+            program::GO_MADE,
+            program::GO_QUEUED,
+            program::GO_WRITER,
+            program::GO_ROUND,
+            program::GO_TAKE,
+            program::GO_TAKE_SELECT,
+            program::GO_FETCH,
+            program::GO_HAND,
+            program::GO_REFILL,
+            program::GO_PUT_SELECT,
+            program::GO_PUT,
+            program::GO_TIMER_STOP,
+            program::GO_TIMER_RESET,
+            program::GO_TIMER,
+        ],
     }
 }
 

@@ -13,6 +13,9 @@ pub enum Reach {
     File,
     /// One process: the place is passed too often to be watched everywhere.
     Process,
+    /// All that use the file, once one of them serves. These are attached all or none, and without them the process is adapted
+    /// all the same.
+    ServedFile,
     /// One process, once it serves: the place is passed too often to be watched everywhere, or its probe is a return probe.
     Serving,
 }

@@ -162,6 +162,52 @@ fn what_is_not_told_is_not_believed() {
     assert_eq!(known(span(&spans, Kind::Client, "/second")).0, "none");
 }
 
+/// A timer calls a function in a unit of its own, which nobody creates.
+#[test]
+fn a_timer_calls_for_whom_it_was_set() {
+    const TIMERS: u64 = 1;
+    let mut world = World::new();
+    let both = two_open(&mut world);
+    world.run(A, ONE).put(A, TIMERS, 1).run(A, OTHER_UNIT).put(A, TIMERS, 2);
+    world.make_for(PID, 2, SECOND).make_for(PID, 1, WORKER);
+    world.run(A, SECOND).call(A, &get("/second", "")).end_unit(PID, SECOND);
+    world.run(A, WORKER).call(A, &get("/first", "")).end_unit(PID, WORKER);
+    close_both(&mut world, both);
+    let spans = world.end();
+    for (call, request) in [("/first", "/one"), ("/second", "/other")] {
+        assert!(caused(&spans, call, request), "{call}: {:?}", knows(&spans, call));
+        assert_eq!(known(span(&spans, Kind::Client, call)), ("unit", "exact"), "{call}");
+    }
+}
+
+/// A worker that was started by the first request that needed it, as pools do that grow: its own request's job comes first, and
+/// then others'.
+#[test]
+fn a_worker_that_stays_works_for_each_item() {
+    let mut world = World::new();
+    let both = two_open(&mut world);
+    world.run(A, ONE).create(A, WORKER).put(A, JOBS, 1).run(A, OTHER_UNIT).put(A, JOBS, 2);
+    world.run(A, WORKER).take(A, 1).call(A, &get("/first", "")).take(A, 2).call(A, &get("/second", ""));
+    close_both(&mut world, both);
+    let spans = world.end();
+    for (call, request) in [("/first", "/one"), ("/second", "/other")] {
+        assert!(caused(&spans, call, request), "{call}: {:?}", knows(&spans, call));
+        assert_eq!(known(span(&spans, Kind::Client, call)), ("item", "exact"), "{call}");
+    }
+}
+
+/// One that was created in a request, borrows what another request's unit gave back, and ends.
+#[test]
+fn what_is_borrowed_does_not_change_for_whom_a_unit_works() {
+    let mut world = World::new();
+    let both = two_open(&mut world);
+    world.run(A, OTHER_UNIT).put(A, LENT, 5).run(A, ONE).create(A, WORKER);
+    world.run(A, WORKER).take(A, 5).call(A, &get("/first", "")).put(A, LENT, 5).end_unit(PID, WORKER);
+    close_both(&mut world, both);
+    let spans = world.end();
+    assert!(caused(&spans, "/first", "/one"), "{:?}", knows(&spans, "/first"));
+}
+
 /// Acts are numbered by thread, and a unit moves from thread to thread.
 #[test]
 fn what_is_told_of_another_thread_s_act_is_not_believed() {

@@ -357,6 +357,13 @@ impl World {
         self.take(by, item)
     }
 
+    /// A unit is made for an item that was put somewhere: a timer's function, which runs in a unit of its own.
+    pub fn make_for(&mut self, pid: u32, item: u64, child: u64) -> &mut Self {
+        let Claim { inherited, via, .. } = self.items.remove(&(pid, item)).expect("an item that was put").claim;
+        self.units.insert((pid, child), Unit { id: UnitId(child), inherited, via, ..Unit::default() });
+        self
+    }
+
     fn unit_of(&self, by: Actors) -> u64 {
         self.threads.get(&by).and_then(|thread| thread.unit).expect("a thread that runs a unit")
     }

@@ -1,7 +1,6 @@
 //! Where a build keeps what is read of its structures: taken from the code that uses it, so that there is no table of
 //! versions.
 
-use agent_ebpf::wire::config::Go;
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::super::code::{Code, member};
@@ -43,10 +42,69 @@ pub(super) fn connection(read: &Code) -> Option<u32> {
     Some(two[1].1)
 }
 
-/// The layout as a whole; `connection` is 0 where the program does not call over HTTP.
-pub(super) fn layout(systemstack: &Code, goid: u32, connection: u32) -> Option<Go> {
-    let (g_m, m_curg) = current(systemstack)?;
-    Some(Go { g_m, m_curg, g_goid: goid, connection })
+/// `g.sched.ctxt`, out of `runtime.mcall`, which is written in assembly: it stores what `g` goes on with, the stack's pointer
+/// first among the members (runtime/runtime2.go, `gobuf`: sp, pc, g, ctxt).
+pub(super) fn function(mcall: &Code) -> Option<u32> {
+    const CTXT: u32 = 24;
+    let stores = mcall.instructions().iter().filter(|one| is_store(one)).filter_map(member);
+    let first = stores.filter(|(base, _)| *base == Register::R14).map(|(_, offset)| offset).min()?;
+    Some(first + CTXT)
+}
+
+/// `g.sched.bp`, out of the same: the last that it stores before it leaves the goroutine.
+pub(super) fn frame(mcall: &Code) -> Option<u32> {
+    let before = mcall.instructions().iter().take_while(|one| one.flow_control() == FlowControl::Next);
+    let stores = before.filter(|one| is_store(one)).filter_map(member);
+    stores.filter(|(base, _)| *base == Register::R14).map(|(_, offset)| offset).last()
+}
+
+/// `hchan.elemtype`, out of `runtime.chansend`: it is the first argument of the call that copies what is sent.
+pub(super) fn channel_type(chansend: &Code, copies: u64) -> Option<u32> {
+    let before = chansend.instructions().iter().take_while(|one| one.ip() < copies);
+    let last = before.filter(|one| is_load(one) && one.op0_register() == Register::RAX).last()?;
+    member(last).map(|(_, offset)| offset)
+}
+
+/// `g.startpc`, out of `runtime.newproc1`: the first word of the function value is read and kept, behind the number.
+pub(super) fn start(newproc1: &Code, goid: u32) -> Option<u32> {
+    newproc1.instructions().array_windows().find_map(|[read, kept]| {
+        let reads = is_load(read) && member(read).is_some_and(|(_, offset)| offset == 0);
+        let keeps = is_store(kept) && kept.op1_register() == read.op0_register();
+        member(kept).filter(|(_, offset)| reads && keeps && *offset > goid).map(|(_, offset)| offset)
+    })
+}
+
+/// How far below the highest address of its stack a coroutine keeps its `coro`, out of `runtime.corostart`, its first
+/// function, which reads it from `g` and puts it on the stack.
+pub(super) fn coroutine(corostart: &Code) -> Option<u32> {
+    /// Bytes above that function's frame: four words that `newproc1` leaves, where it returns to, and the frame's pointer.
+    const ABOVE: u32 = 48;
+    let all = corostart.instructions();
+    let frame = all.iter().find(|one| one.mnemonic() == Mnemonic::Sub && one.op0_register() == Register::RSP)?;
+    let read = all.iter().find(|one| is_load(one) && member(one).is_some_and(|(base, _)| base == Register::R14))?;
+    let kept = all.iter().skip_while(|one| one.ip() <= read.ip()).find(|one| {
+        let stores = one.mnemonic() == Mnemonic::Mov && one.op0_kind() == OpKind::Memory;
+        stores && one.memory_base() == Register::RSP && one.op1_register() == read.op0_register()
+    })?;
+    let (size, place) = (u32::try_from(frame.immediate(1)).ok()?, u32::try_from(kept.memory_displacement64()).ok()?);
+    (ABOVE + size).checked_sub(place)
+}
+
+/// `timer.arg`, its second word, from what stands for the timer in package `time`. Out of the function that runs one, which
+/// reads when, period, f, arg (two words) and seq before it calls anything (runtime/time.go), and out of `time.stopTimer`,
+/// which leads from the one to the other.
+pub(super) fn timer_function(runs: &Code, stop: &Code) -> Option<u32> {
+    const MEMBERS: usize = 6;
+    const ARG: u32 = 32;
+    let before = runs.instructions().iter().take_while(|one| one.flow_control() != FlowControl::Call);
+    let mut read: Vec<_> = before.filter(|one| is_load(one)).filter_map(member).filter(|(_, at)| *at != 0).collect();
+    read.sort_unstable();
+    read.dedup();
+    let follow = |two: &[(Register, u32)]| two[0].0 == two[1].0 && two[0].1 + 8 == two[1].1;
+    let begin = read.windows(MEMBERS).find(|six| six.windows(2).all(follow))?.first()?.1;
+    let leads = |one: &&Instruction| one.mnemonic() == Mnemonic::Add && one.op0_register() == Register::RAX;
+    let within = stop.instructions().iter().find(leads).map_or(0, |one| one.immediate(1));
+    u32::try_from(within).ok()?.checked_add(begin + ARG)
 }
 
 /// True of 64 bits.

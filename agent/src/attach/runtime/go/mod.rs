@@ -2,8 +2,9 @@
 //!
 //! - `table`: functions by name, from the table that Go keeps for its own tracebacks
 //! - `layout`: offsets, from the code that uses them
-//! - `sites`: where probes go
+//! - `sites`: where probes go; `channels`: those of channels
 
+mod channels;
 mod layout;
 mod sites;
 mod table;
@@ -43,14 +44,14 @@ pub(super) fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
     let mapping = mapping.ok_or(Refusal::NoRuntime)?;
     let file = open(&mapping.file_of(tgid)).map_err(|_| Refusal::Unreadable("the file of its runtime"))?;
     let image = images.programs.of(file, Image::read)?;
-    image.check(tgid, mapping)?;
+    let layout = image.check(tgid, mapping)?;
     Ok(Found {
         tgid,
         kind: Kind::Go,
         version: image.version.clone(),
         sites: image.sites.clone(),
         greenlets: Ok(()),
-        layout: Some(Layout::Go(image.layout)),
+        layout: Some(Layout::Go(layout)),
     })
 }
 
@@ -68,13 +69,15 @@ impl Image {
         let cache = Capped::new(own);
         let elf = Elf::parse(&cache).map_err(|_| Refusal::NoRuntime)?;
         let build = Build::of(&elf, &Table::parse(&elf)?)?;
-        let in_file = |(program, address)| {
+        let in_file = |(program, address), reach| {
             let offset = elf.file_offset(address).ok_or(Refusal::Symbols("code within the file"))?;
-            Ok(Site::new(program, file, offset, Reach::File))
+            Ok(Site::new(program, file, offset, reach))
         };
+        let always = build.sites.into_iter().map(|site| in_file(site, Reach::File));
+        let handing = build.handing.into_iter().map(|site| in_file(site, Reach::ServedFile));
         Ok(Self {
             version: table::version(&elf).unwrap_or_else(|| "go".to_owned()),
-            sites: build.sites.into_iter().map(in_file).collect::<Result<_, _>>()?,
+            sites: always.chain(handing).collect::<Result<_, _>>()?,
             layout: build.layout,
             segments: elf.segments(),
             table: Table::beginning(&elf).ok_or(Refusal::NoRuntime)?,
@@ -82,14 +85,24 @@ impl Image {
     }
 
     /// The process has its table of functions where its file says. What is read of goroutines is checked each time it is: a `g`
-    /// must be what its thread's `m` runs.
-    fn check(&self, tgid: u32, mapping: &Mapping) -> Result<(), Refusal> {
+    /// must be what its thread's `m` runs. Gives where things are in this process.
+    fn check(&self, tgid: u32, mapping: &Mapping) -> Result<agent_ebpf::wire::config::Go, Refusal> {
         let bias = Segment::bias(&self.segments, mapping.start, mapping.offset);
         let bias = bias.ok_or(Refusal::Unreadable("where its runtime is"))?;
         let memory = File::open(format!("/proc/{tgid}/mem")).map_err(|_| Refusal::Unreadable("its memory"))?;
         let (address, expected) = self.table;
         let mut magic = [0; 4];
         memory.read_exact_at(&mut magic, address.wrapping_add(bias)).map_err(|_| Refusal::Unreadable("its memory"))?;
-        if magic == expected { Ok(()) } else { Err(Refusal::Check("its memory is not its file's")) }
+        if magic != expected {
+            return Err(Refusal::Check("its memory is not its file's"));
+        }
+        let there = |address: u64| if address == 0 { 0 } else { address.wrapping_add(bias) };
+        let layout = self.layout;
+        Ok(agent_ebpf::wire::config::Go {
+            coroutine: there(layout.coroutine),
+            runtime: layout.runtime.map(there),
+            http: layout.http.map(there),
+            ..layout
+        })
     }
 }

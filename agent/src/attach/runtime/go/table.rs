@@ -110,6 +110,21 @@ impl<'a> Table<'a> {
         found
     }
 
+    /// Where the code of the functions begins and ends whose names begin with one of these, and of all between them. Those of one
+    /// package are together, but for what the compiler makes for several packages: wrappers, and instances of generic functions.
+    pub(super) fn range(&self, beginnings: &[&str]) -> Option<[u64; 2]> {
+        let (entries, _) = object::pod::slice_from_bytes::<[U32<LE>; 2]>(self.functions, self.count).ok()?;
+        let is_one = |entry: &[U32<LE>; 2]| {
+            self.name(entry[1].get(LE))
+                .is_some_and(|name| beginnings.iter().any(|one| name.starts_with(one.as_bytes())))
+        };
+        let ends = entries.iter().skip(1).map(|entry| entry[0]);
+        let mut within = entries.iter().zip(ends).filter(|(entry, _)| is_one(entry));
+        let at = |offset: U32<LE>| self.text.wrapping_add(offset.get(LE).into());
+        let (first, end) = within.next()?;
+        Some([at(first[0]), at(within.next_back().map_or(end, |(_, end)| end))])
+    }
+
     /// A function's name and what follows, given where more of it is: its code's place again, and that of its name.
     fn name(&self, more: u32) -> Option<&'a [u8]> {
         let more = self.functions.get(usize::try_from(more).ok()?..)?;

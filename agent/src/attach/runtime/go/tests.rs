@@ -15,6 +15,10 @@ const VERSIONS: [&str; 4] = ["1.18.10", "1.20.14", "1.22.12", "1.24.9"];
 /// A server that calls.
 const SOURCE: &str = "package main\n\nimport \"net/http\"\n\nfunc main() {\n\tgo http.Get(\"http://127.0.0.1:1/\")\n\t\
     http.ListenAndServe(\"127.0.0.1:0\", nil)\n}\n";
+/// The same, with a coroutine.
+const RESUMES: &str = "package main\n\nimport (\n\t\"iter\"\n\t\"net/http\"\n)\n\nfunc main() {\n\t\
+    next, _ := iter.Pull(func(yield func(int) bool) { yield(1) })\n\tnext()\n\tgo http.Get(\"http://127.0.0.1:1/\")\n\t\
+    http.ListenAndServe(\"127.0.0.1:0\", nil)\n}\n";
 /// One that does not know HTTP.
 const SILENT: &str = "package main\n\nfunc main() {\n\tgo func() {}()\n}\n";
 
@@ -24,6 +28,20 @@ const LINKED: [(&str, &str, &[&str]); 4] = [
     ("pie", "0", &["-buildmode=pie"]),
     ("external", "1", &["-ldflags=-linkmode=external"]),
     ("external pie", "1", &["-buildmode=pie", "-ldflags=-linkmode=external"]),
+];
+
+/// What watches how goroutines hand over work, in the order it is attached in.
+const HANDING: [&str; 10] = [
+    program::GO_TAKE,
+    program::GO_TAKE_SELECT,
+    program::GO_FETCH,
+    program::GO_HAND,
+    program::GO_REFILL,
+    program::GO_PUT_SELECT,
+    program::GO_PUT,
+    program::GO_TIMER_STOP,
+    program::GO_TIMER_RESET,
+    program::GO_TIMER,
 ];
 
 /// Builds programs.
@@ -65,16 +83,53 @@ fn known(file: File) -> Result<(Option<String>, Build), Refusal> {
     let cache = Capped::new(file);
     let elf = Elf::parse(&cache)?;
     let build = Build::of(&elf, &Table::parse(&elf)?)?;
-    assert!(build.sites.iter().all(|(_, address)| elf.file_offset(*address).is_some()), "{build:?}");
+    let mut all = build.sites.iter().chain(&build.handing);
+    assert!(all.all(|(_, address)| elf.file_offset(*address).is_some()), "{build:?}");
     Ok((table::version(&elf), build))
 }
 
+fn minor(version: &str) -> u32 {
+    version.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("a version")
+}
+
 /// What the compilers' own debugging information says of a version.
-fn expected(version: &str) -> agent_ebpf::wire::config::Go {
-    let minor: u32 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("a version");
+fn expected(version: &str, found: &agent_ebpf::wire::config::Go) -> agent_ebpf::wire::config::Go {
+    let minor = minor(version);
     let g_goid = if (23..25).contains(&minor) { 160 } else { 152 };
     let m_curg = if minor < 25 { 192 } else { 184 };
-    agent_ebpf::wire::config::Go { g_m: 48, m_curg, g_goid, connection: 88 }
+    let timer_function = match minor {
+        ..23 => 40,
+        23..26 => 64,
+        26.. => 72,
+    };
+    agent_ebpf::wire::config::Go {
+        g_m: 48,
+        m_curg,
+        g_goid,
+        connection: 88,
+        g_function: 80,
+        timer_function,
+        g_frame: if minor < 25 { 104 } else { 96 },
+        channel_type: if minor < 23 { 32 } else { 40 },
+        // Where code is has to be asked of the symbols.
+        runtime: found.runtime,
+        http: found.http,
+        ..agent_ebpf::wire::config::Go::default()
+    }
+}
+
+/// From 1.23 on there are coroutines.
+fn resumes(go: &Go, version: &str, linked: &str, cgo: &str, arguments: &[&str]) {
+    if minor(version) < 23 {
+        return;
+    }
+    let (_, build) = known(go.build(RESUMES, cgo, arguments)).expect(linked);
+    let coroutine = build.layout.coroutine;
+    let plain = expected(version, &build.layout);
+    let expected = agent_ebpf::wire::config::Go { g_start: 304, coroutine_below: 64, coroutine, ..plain };
+    assert_eq!(build.layout, expected, "{version} {linked}");
+    let bytes = std::fs::read(go.room.path().join("program")).expect("readable");
+    assert_eq!(function_at(&bytes, coroutine), "runtime.corostart", "{version} {linked}");
 }
 
 fn every_link_of(go: &Go) {
@@ -82,7 +137,7 @@ fn every_link_of(go: &Go) {
         let (version, build) = known(go.build(SOURCE, cgo, arguments)).expect(linked);
         let version = version.expect(linked);
         let version = version.strip_prefix("go").expect("a version");
-        assert_eq!(build.layout, expected(version), "{version} {linked}");
+        assert_eq!(build.layout, expected(version, &build.layout), "{version} {linked}");
         let programs: Vec<_> = build.sites.iter().map(|(program, _)| *program).collect();
         let begins = if build.sites.iter().any(|(name, _)| *name == program::GO_MADE) {
             program::GO_MADE
@@ -90,6 +145,9 @@ fn every_link_of(go: &Go) {
             program::GO_QUEUED
         };
         assert_eq!(programs, [program::GO_ENDED, begins, program::GO_WRITER, program::GO_ROUND], "{version} {linked}");
+        let handing: Vec<_> = build.handing.iter().map(|(program, _)| *program).collect();
+        assert_eq!(handing, HANDING, "{version} {linked}");
+        resumes(go, version, linked, cgo, arguments);
         let flags = arguments.iter().find_map(|one| one.strip_prefix("-ldflags=")).unwrap_or_default();
         let strips = format!("-ldflags={flags} -s -w");
         let mut stripped: Vec<_> = arguments.iter().copied().filter(|one| !one.starts_with("-ldflags")).collect();
@@ -97,6 +155,7 @@ fn every_link_of(go: &Go) {
         let (_, again) = known(go.build(SOURCE, cgo, &stripped)).expect(linked);
         assert_eq!(again.layout, build.layout, "{version} {linked}, stripped");
         assert_eq!(again.sites.len(), build.sites.len(), "{version} {linked}, stripped");
+        assert_eq!(again.handing.len(), build.handing.len(), "{version} {linked}, stripped");
         eprintln!("{version} {linked}: {build:?}");
     }
 }
@@ -121,6 +180,7 @@ fn a_program_without_http_has_goroutines() {
     let (_, build) = known(go.build(SILENT, "0", &[])).expect("found");
     assert_eq!(build.layout.connection, 0);
     assert_eq!(build.sites.len(), 2, "{build:?}");
+    assert_eq!(build.layout.http, [0; 2]);
 }
 
 #[test]
@@ -129,16 +189,49 @@ fn the_table_of_symbols_agrees() {
     let file = go.build(SOURCE, "0", &[]);
     let (_, build) = known(file).expect("found");
     let bytes = std::fs::read(go.room.path().join("program")).expect("readable");
-    for (program, address) in build.sites {
+    for (program, address) in build.sites.into_iter().chain(build.handing) {
         let function = function_at(&bytes, address);
         let right = match program {
             program::GO_ENDED => ["runtime.gdestroy", "runtime.goexit0"].contains(&function.as_str()),
             program::GO_MADE => function == "runtime.newproc1",
             program::GO_QUEUED => function == "runtime.newproc.func1",
+            program::GO_TAKE => function == "runtime.chanrecv",
+            program::GO_TAKE_SELECT => function == "runtime.selectgo",
+            program::GO_PUT => function == "runtime.chansend",
+            program::GO_PUT_SELECT => function == "runtime.selectgo",
+            program::GO_HAND => function == "runtime.send",
+            program::GO_FETCH | program::GO_REFILL => function == "runtime.recv",
+            program::GO_TIMER => function == "time.AfterFunc",
+            program::GO_TIMER_STOP => function == "time.stopTimer",
+            program::GO_TIMER_RESET => function == "time.resetTimer",
             program::GO_WRITER => function == "net/http.(*persistConn).writeLoop",
             _ => function == "net/http.(*persistConn).roundTrip",
         };
         assert!(right, "{program} in {function}");
+    }
+}
+
+/// All that is between two functions of a package is that package's, but for what the compiler makes for several.
+#[test]
+fn code_of_a_package_is_together() {
+    use object::{Object as _, ObjectSymbol as _};
+    let Some(go) = Go::at_hand(None) else { return };
+    let (_, build) = known(go.build(SOURCE, "0", &[])).expect("found");
+    let bytes = std::fs::read(go.room.path().join("program")).expect("readable");
+    let file = object::File::parse(bytes.as_slice()).expect("an ELF file");
+    let names = |[begin, end]: [u64; 2]| {
+        let within = file.symbols().filter(move |symbol| (begin..end).contains(&symbol.address()));
+        within.map(|symbol| symbol.name().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    let http = names(build.layout.http);
+    assert!(http.len() > 100, "{http:?}");
+    for name in http {
+        let foreign =
+            ["main.", "runtime.", "net/http/", "context.", "golang.org/"].iter().any(|one| name.starts_with(one));
+        assert!(!foreign, "{name}");
+    }
+    for name in names(build.layout.runtime) {
+        assert!(!["main.", "net/"].iter().any(|one| name.starts_with(one)), "{name}");
     }
 }
 
