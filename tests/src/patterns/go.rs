@@ -37,10 +37,13 @@ pub(super) const PATTERNS: &[Pattern] = &[
     pattern!("fire-and-forget"),
     pattern!("waitgroup", calls: 3, shared: 1),
     pattern!("afterfunc"),
+    pattern!("coroutine"),
     pattern!("chan-buffered"),
     pattern!("chan-unbuffered"),
     pattern!("chan-pointer"),
     pattern!("select"),
+    pattern!("chan-lent"),
+    pattern!("chan-answer"),
     pattern!("cond"),
     pattern!("semaphore"),
     pattern!("lazy-pool"),
@@ -49,6 +52,7 @@ pub(super) const PATTERNS: &[Pattern] = &[
     pattern!("errgroup", calls: 2, shared: 1),
     pattern!("no-context"),
     pattern!("mutex-queue"),
+    pattern!("ants-pool"),
 ];
 
 /// What is built, and how.

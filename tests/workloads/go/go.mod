@@ -2,4 +2,6 @@ module tracemend.example/patterns
 
 go 1.24
 
-require golang.org/x/sync v0.10.0
+require golang.org/x/sync v0.11.0
+
+require github.com/panjf2000/ants/v2 v2.11.3

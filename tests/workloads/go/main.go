@@ -23,6 +23,7 @@ var modes = map[string]func() mode{
 	"fire-and-forget":  fireAndForget,
 	"waitgroup":        waitGroup,
 	"afterfunc":        afterFunc,
+	"coroutine":        coroutine,
 	"errgroup":         errGroup,
 	"no-context":       noContext,
 	"conn-pool":        connPool,
@@ -35,6 +36,9 @@ var modes = map[string]func() mode{
 	"cond":             overCond,
 	"mutex-queue":      overMutex,
 	"batch":            batch,
+	"ants-pool":        antsPool,
+	"chan-lent":        chanLent,
+	"chan-answer":      chanAnswer,
 }
 
 func main() {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"log"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/panjf2000/ants/v2"
 )
 
 // workers take jobs.
@@ -90,6 +93,66 @@ func lazyPool() mode {
 		}
 		lock.Unlock()
 		jobs <- j
+		<-j.made
+	}
+}
+
+// A goroutine of each request borrows one of eight connections out of a channel, and gives it back.
+func chanLent() mode {
+	type connection struct{ used *int }
+	idle := make(chan *connection, 8)
+	for range cap(idle) {
+		idle <- &connection{new(int)}
+	}
+	return func(j job) {
+		go func() {
+			one := <-idle
+			*one.used++
+			call(j.ctx, j.id+".1")
+			idle <- one
+			close(j.made)
+		}()
+		<-j.made
+	}
+}
+
+// Workers ask a goroutine that serves them all before they call.
+func chanAnswer() mode {
+	type question struct {
+		id     string
+		answer chan *string
+	}
+	questions := make(chan question)
+	go func() {
+		for q := range questions {
+			answer := strings.Clone(q.id)
+			q.answer <- &answer
+		}
+	}()
+	jobs := make(chan job, 64)
+	for range workers {
+		go func() {
+			for j := range jobs {
+				q := question{j.id, make(chan *string, 1)}
+				questions <- q
+				j.id = *<-q.answer
+				j.work()
+			}
+		}()
+	}
+	return put(jobs)
+}
+
+// A pool's workers take functions, each out of a channel of its own; requests start them, up to as many as there may be.
+func antsPool() mode {
+	pool, err := ants.NewPool(workers)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return func(j job) {
+		if err := pool.Submit(j.work); err != nil {
+			log.Fatal(err)
+		}
 		<-j.made
 	}
 }
