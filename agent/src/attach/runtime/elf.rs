@@ -126,7 +126,7 @@ impl<'a> Elf<'a> {
     /// itself, at about ten times the cost of the probe; what commonly follows, a push, is emulated.
     pub(super) fn behind_marker(&self, address: u64) -> u64 {
         const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
-        if self.bytes(address) == Some(ENDBR64) { address + ENDBR64.len() as u64 } else { address }
+        if self.bytes(address) == Some(ENDBR64) { address.wrapping_add(ENDBR64.len() as u64) } else { address }
     }
 
     /// Address and size of the section whose name ends so: a prefix may tell what the loader relocates in it.
@@ -194,7 +194,8 @@ impl<'a> Elf<'a> {
         };
         let whole = |first: u64| {
             let places = spelled.each_ref().map(|spelled| in_table_of(first, spelled));
-            let functions = places.map(|place| self.pointer(place? + 8).filter(|at| self.file_offset(*at).is_some()));
+            let functions =
+                places.map(|place| self.pointer(place?.wrapping_add(8)).filter(|at| self.file_offset(*at).is_some()));
             functions.iter().all(Option::is_some).then(|| functions.map(Option::unwrap_or_default))
         };
         let firsts = pointers.iter().filter(|(_, name)| spelled.first().is_some_and(|first| first.contains(name)));
@@ -206,9 +207,11 @@ impl<'a> Elf<'a> {
     fn spelled(&self, text: &str) -> Vec<u64> {
         let bytes = [&b"\0"[..], text.as_bytes(), b"\0"].concat();
         let of_segment = |segment: object::read::elf::ElfSegment64<'_, '_, _, _>| {
-            let at = segment.address() + 1;
+            let at = segment.address().wrapping_add(1);
             let found: Vec<u64> = match segment.data() {
-                Ok(data) => memchr::memmem::find_iter(data, &bytes).map(|place| at + place as u64).collect(),
+                Ok(data) => {
+                    memchr::memmem::find_iter(data, &bytes).map(|place| at.wrapping_add(place as u64)).collect()
+                }
                 Err(_) => Vec::new(),
             };
             found
@@ -220,7 +223,7 @@ impl<'a> Elf<'a> {
     fn pointers_to(&self, addresses: &[u64]) -> BTreeSet<(u64, u64)> {
         let words = self.file.segments().flat_map(|segment| {
             let data = segment.data().unwrap_or_default();
-            let at = (segment.address()..).step_by(8);
+            let at = (0..).step_by(8).map(|within: u64| segment.address().wrapping_add(within));
             let words = data.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
             at.zip(words).filter(|(_, word)| addresses.contains(word)).collect::<Vec<_>>()
         });

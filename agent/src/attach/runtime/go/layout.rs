@@ -87,7 +87,7 @@ pub(super) fn coroutine(corostart: &Code) -> Option<u32> {
         stores && one.memory_base() == Register::RSP && one.op1_register() == read.op0_register()
     })?;
     let (size, place) = (u32::try_from(frame.immediate(1)).ok()?, u32::try_from(kept.memory_displacement64()).ok()?);
-    (ABOVE + size).checked_sub(place)
+    size.checked_add(ABOVE)?.checked_sub(place)
 }
 
 /// `timer.arg`, its second word, from what stands for the timer in package `time`. Out of the function that runs one, which

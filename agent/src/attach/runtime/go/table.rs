@@ -35,7 +35,7 @@ fn section(elf: &Elf<'_>) -> Option<(u64, u64)> {
     let begins = |word: &[u8; 8]| MAGICS.iter().any(|magic| [magic.to_le_bytes(), REST].concat() == word);
     let mut places = words.enumerate().filter(|(_, word)| begins(word)).map(|(index, _)| index as u64 * 8);
     let place = places.next().filter(|_| places.next().is_none())?;
-    Some((address + place, size - place))
+    Some((address.wrapping_add(place), size - place))
 }
 
 /// All functions of a program.
@@ -143,22 +143,22 @@ impl Extent {
 
 /// What the code's places are counted from. With a linker of C's it is not where the section begins.
 fn text(elf: &Elf<'_>, table: u64) -> Option<u64> {
-    if let Some(text) = elf.pointer(table + HEADER_TEXT).filter(|text| *text != 0) {
+    if let Some(text) = elf.pointer(table.wrapping_add(HEADER_TEXT)).filter(|text| *text != 0) {
         return Some(text);
     }
     let (module, _) = elf.section(".go.module")?;
-    (elf.pointer(module) == Some(table)).then(|| elf.pointer(module + MODULE_TEXT))?
+    (elf.pointer(module) == Some(table)).then(|| elf.pointer(module.wrapping_add(MODULE_TEXT)))?
 }
 
 /// The version that built it, in words.
 pub(super) fn version(elf: &Elf<'_>) -> Option<String> {
     let (address, _) = elf.section(".go.buildinfo")?;
     let [.., flags] = elf.bytes::<16>(address)?;
-    let [length] = elf.bytes::<1>(address + BUILD_HEAD)?;
+    let [length] = elf.bytes::<1>(address.wrapping_add(BUILD_HEAD))?;
     // Of more than one byte is no length of a version's.
     if flags & BUILD_INLINE == 0 || length >= 0x80 {
         return None;
     }
-    let text = elf.piece(address + BUILD_HEAD + 1, length.into())?;
+    let text = elf.piece(address.wrapping_add(BUILD_HEAD + 1), length.into())?;
     Some(String::from_utf8_lossy(text).into_owned())
 }

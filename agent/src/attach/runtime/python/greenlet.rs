@@ -58,7 +58,7 @@ impl Image {
         let elf = Elf::parse(&cache)?;
         let make = MAKE.iter().find_map(|name| elf.exported_as(name)).ok_or(Refusal::Symbols("UserGreenlet"))?;
         let class = elf.exported("PyGreenlet_Type")?;
-        let free = elf.pointer(class + TP_DEALLOC).ok_or(Refusal::Symbols("tp_dealloc"))?;
+        let free = elf.pointer(class.wrapping_add(TP_DEALLOC)).ok_or(Refusal::Symbols("tp_dealloc"))?;
         let site = |program, address| {
             let offset = elf.file_offset(elf.behind_marker(address)).ok_or(Refusal::Symbols("code within the file"))?;
             Ok(Site::new(program, file, offset, Reach::File))

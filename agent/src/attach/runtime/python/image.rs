@@ -48,7 +48,7 @@ impl Image {
         let (version, layout) = Layout::of(&elf)?;
         let copy = elf.exported("PyContext_CopyCurrent")?;
         let context_type = elf.exported("PyContext_Type")?;
-        let free = elf.pointer(context_type + TP_DEALLOC).ok_or(Refusal::Symbols("tp_dealloc"))?;
+        let free = elf.pointer(context_type.wrapping_add(TP_DEALLOC)).ok_or(Refusal::Symbols("tp_dealloc"))?;
         let in_file = |address| elf.file_offset(address).ok_or(Refusal::Symbols("code within the file"));
         // What is freed must be known before what is made is.
         let mut sites = vec![Site::new(program::PYTHON_FREE, file, in_file(elf.behind_marker(free))?, Reach::File)];

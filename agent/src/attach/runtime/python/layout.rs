@@ -152,8 +152,8 @@ impl Version {
     fn of_arguments(elf: &Elf<'_>) -> Result<Self, Refusal> {
         let function = elf.exported("Py_GetVersion")?;
         let code: [u8; GET_VERSION_BYTES] = elf.bytes(function).ok_or(Refusal::Symbols("Py_GetVersion"))?;
-        let told = code.array_windows().zip(function..).find_map(|([operation, place @ ..], at): (&[u8; 5], u64)| {
-            let next = at + 5;
+        let told = code.array_windows().zip(0..).find_map(|([operation, place @ ..], at): (&[u8; 5], u64)| {
+            let next = function.wrapping_add(at + 5);
             let address = match operation {
                 // `lea`'s operands begin with a byte of their own.
                 0x05 | 0x0d | 0x15 | 0x1d | 0x25 | 0x2d | 0x35 | 0x3d => {
