@@ -230,12 +230,15 @@ impl Stages {
         let left = |shutdown: &Shutdown| {
             shutdown.deadline().map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))
         };
-        drop(self.session);
         if let Some(telemetry) = telemetry {
             telemetry.shutdown(left(shutdown) / 4);
         }
         self.exporter.shutdown(left(shutdown));
         self.report.last_words();
+        // The process ends now, and the kernel takes away what was attached. Probes take it some tenths of a second each where
+        // much else runs: here they would be waited for longer than a signal may take, and before that they kept spans from
+        // being sent.
+        std::mem::forget(self.session);
         recorded
     }
 
