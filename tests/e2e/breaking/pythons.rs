@@ -22,8 +22,8 @@ fn a_thousand_short_lived_pythons_a_minute_leave_nothing() -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(120);
     /// Ends are noticed by a tick; that of a process that was adapted too late, five seconds later.
     const FORGOTTEN: Duration = Duration::from_secs(20);
-    /// What is known of processes that have ended is kept for a while, in bounds.
-    const CREEP_MIB_MAX: u64 = 6;
+    /// What is known of processes that have ended is kept for a while: some 12 KiB each, for about a thousand.
+    const CREEP_MIB_MAX: u64 = 12;
     let test = "a_thousand_short_lived_pythons_a_minute_leave_nothing";
     let Some(scene) = Scene::open(test, &["python3"])? else {
         return Ok(());
@@ -47,8 +47,8 @@ fn a_thousand_short_lived_pythons_a_minute_leave_nothing() -> Result<()> {
         pythons.check()?;
         ensure!(begun.elapsed() < LIMIT, "not done after {LIMIT:?}");
     }
-    // Several at a time, with forty contexts each, were there to be forgotten.
-    ensure!(most >= 100, "only {most} units, items and takes were ever kept");
+    // At one look at least, that of one of them was there to be forgotten.
+    ensure!(most >= 20, "only {most} units, items and takes were ever kept");
     pythons.tell("end")?;
     pythons.ended(LIMIT)?;
     let until = Instant::now() + FORGOTTEN;

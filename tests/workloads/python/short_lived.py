@@ -25,9 +25,10 @@ def live(port, way):
     waiting = queue.SimpleQueue()
     for context in kept:
         context.run(waiting.put, object())
-    # The agent looks at a process when it is first told of.
+    # The agent looks at a process when it is first told of, and the test looks from time to time at what is kept.
     time.sleep(0.3)
     kept += [contextvars.copy_context() for _ in range(KEPT)]
+    time.sleep(0.3)
     if way == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if way == "fork":
