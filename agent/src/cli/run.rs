@@ -16,6 +16,7 @@ use crate::attach::State;
 use crate::config::{self, Config, Exporter, LogFormat};
 use crate::export::otlp::{self, Signal};
 use crate::export::{Console, Destination, EnvError, Sampler};
+use crate::heap;
 use crate::host::{Host, Instance, Kernel, Refused};
 use crate::pipeline::{self, Options, Ready};
 use crate::recording;
@@ -36,6 +37,7 @@ enum Failure {
 
 /// Traces until it is told to stop, or the command ends.
 pub(super) fn run(arguments: &Run, record: Option<&Record>) -> ExitCode {
+    heap::share();
     let config = match load(arguments) {
         Ok(config) => config,
         Err(error) => return usage(error).report(LogFormat::Text),

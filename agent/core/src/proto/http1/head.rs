@@ -59,7 +59,8 @@ pub(super) enum Grown {
 pub(super) struct Head {
     kind: Kind,
     bytes: Vec<u8>,
-    start: Option<Start>,
+    /// Boxed: most heads come whole and have none here, and each connection keeps two heads.
+    start: Option<Box<Start>>,
     /// Length of the start line, once it is known to be valid.
     line: Option<usize>,
 }
@@ -71,8 +72,8 @@ impl Head {
     }
 
     /// Where it began, if it did.
-    pub(super) const fn start(&self) -> Option<Start> {
-        self.start
+    pub(super) fn start(&self) -> Option<Start> {
+        self.start.as_deref().copied()
     }
 
     /// True once its start line is whole and valid.
@@ -145,7 +146,7 @@ impl Head {
     fn begin(&mut self, piece: &mut Piece<'_>) -> bool {
         skip_empty_lines(piece);
         if let Content::Bytes { bytes: [_, ..], mark } = piece.content {
-            self.start = Some(Start { offset: piece.offset, mark: *mark });
+            self.start = Some(Box::new(Start { offset: piece.offset, mark: *mark }));
         }
         self.start.is_some()
     }
