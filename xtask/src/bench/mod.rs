@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what the agent costs, as a table and as JSON. docs/performance.md says how each number is had.
 
 mod agent;
+mod go;
 mod idle;
 mod ids;
 mod kernel;
@@ -14,6 +15,7 @@ mod report;
 mod stage;
 mod stats;
 mod syscall;
+mod theatre;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -131,6 +133,7 @@ impl Bench<'_> {
             Family::Memory => memory::run(&self.stage),
             Family::Replay => replay::run(&self.stage),
             Family::Python => python::run(&self.stage),
+            Family::Go => go::run(&self.stage),
         }?;
         ensure!(numbers.iter().all(|(_, estimate)| estimate.value.is_finite()), "a number that is none");
         Ok(numbers)
