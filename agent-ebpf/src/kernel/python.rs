@@ -8,7 +8,7 @@ use agent_ebpf::wire::config::Python;
 
 use crate::emit;
 use crate::kernel::greenlet;
-use crate::kernel::task::Task;
+use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
 use crate::maps::{PYTHONS, Thread, Value};
 
@@ -100,6 +100,13 @@ pub fn is_empty(tgid: u32, queue: u64) -> bool {
     let place = queue + u64::from(python.simple_list);
     let size = read::<u64>(place).and_then(|list| read::<u64>(list + SIZE));
     size.is_some() && size == read::<u64>(place + 8)
+}
+
+/// What was just taken from a `SimpleQueue`, and that: the queue first.
+#[inline(always)]
+pub fn taken(tgid: u32, registers: Registers) -> Option<(u64, u64)> {
+    let python = python(tgid).filter(|python| python.taken_item != python.taken_queue)?;
+    Some((registers.at(python.taken_queue), registers.at(python.taken_item)))
 }
 
 /// Address of `None` in a process of Python's.

@@ -214,6 +214,13 @@ impl Registers {
         Self(context)
     }
 
+    /// The register at a place of the structure that user space knows; 0 if there is none.
+    #[inline(always)]
+    pub fn at(self, place: u32) -> u64 {
+        // The verifier takes no offset that it does not know, but for a copy.
+        copy(self.0.wrapping_byte_add(place as usize)).unwrap_or(0)
+    }
+
     /// `r14`: the goroutine (`g`), in Go's own code.
     #[inline(always)]
     pub fn r14(self) -> u64 {

@@ -5,7 +5,8 @@
 //! found; and a probe behind the beginning of `PyContext_Type.tp_dealloc`. What runs on a thread is read at the payload
 //! hooks, from the thread's state, so that entering and leaving a context needs no probe.
 //!
-//! Queues: `SimpleQueue.put` and `get` (Modules/_queuemodule.c), which executors use; `append` and `popleft` of `deque`
+//! Queues: `SimpleQueue.put` and the place in `get` where the item is taken (Modules/_queuemodule.c;
+//! agent/src/attach/runtime/python/takes.rs), or a return probe where that is not found; executors use them; `append` and `popleft` of `deque`
 //! (Modules/_collectionsmodule.c), below `queue.Queue` and `asyncio.Queue`. Deques serve for much else, so only what the
 //! methods `_put` and `_get` do counts, which both kinds of queue do all with.
 
@@ -75,7 +76,14 @@ pub fn py_put_in(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Something was taken from a `SimpleQueue`.
+/// Something was taken from a `SimpleQueue`, by whoever came for it before there was a probe too.
+#[uprobe]
+pub fn py_taken_in(ctx: ProbeContext) -> u32 {
+    taken(Registers::from_probe(ctx.as_ptr()));
+    0
+}
+
+/// Something was taken from a `SimpleQueue`, where that place is not known.
 #[uretprobe]
 pub fn py_get_out(ctx: RetProbeContext) -> u32 {
     items::take(0, ctx.ret());
@@ -119,6 +127,12 @@ fn freed(address: u64) -> Option<()> {
     let task = Task::current();
     PYTHONS.get_ptr(task.tgid())?;
     units::freed(task, address)
+}
+
+#[inline(never)]
+fn taken(registers: Registers) -> Option<()> {
+    let (queue, item) = python::taken(Task::current().tgid(), registers)?;
+    items::take(queue, item)
 }
 
 #[inline(never)]

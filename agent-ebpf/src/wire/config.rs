@@ -213,6 +213,10 @@ pub struct Python {
     pub simple_list: u32,
     /// 1 if its pipes are watched.
     pub pipes: u32,
+    /// Where `struct pt_regs` has the register that holds what was just taken from a `SimpleQueue`.
+    pub taken_item: u32,
+    /// Likewise the queue; the same number where neither is known.
+    pub taken_queue: u32,
 }
 
 impl Python {
@@ -346,7 +350,7 @@ pub struct Message {
 }
 
 const _: () = {
-    assert!(size_of::<Python>() == 80);
+    assert!(size_of::<Python>() == 88);
     assert!(size_of::<Go>() == 88);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 96);

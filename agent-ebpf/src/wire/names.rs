@@ -28,7 +28,9 @@ pub mod program {
     pub const GREENLET_FREE: &str = "gr_free_in";
     /// Probe on `_queue.SimpleQueue.put`.
     pub const PYTHON_PUT: &str = "py_put_in";
-    /// Return probe on `_queue.SimpleQueue.get`.
+    /// Probe in `_queue.SimpleQueue.get`, behind the place where an item was taken.
+    pub const PYTHON_TAKEN: &str = "py_taken_in";
+    /// Return probe on `_queue.SimpleQueue.get`, where that is not found.
     pub const PYTHON_GET: &str = "py_get_out";
     /// Probe on `collections.deque.append`.
     pub const PYTHON_APPEND: &str = "py_append_in";
@@ -102,4 +104,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_9";
+pub const SETTINGS: &str = "SETTINGS_10";

@@ -240,6 +240,7 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
             program::GREENLET_FREE,
             program::GREENLET_MAKE,
             program::PYTHON_PUT,
+            program::PYTHON_TAKEN,
             program::PYTHON_GET,
             program::PYTHON_APPEND,
             program::PYTHON_POPLEFT,

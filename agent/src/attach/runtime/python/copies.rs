@@ -178,7 +178,7 @@ impl Search<'_> {
 }
 
 /// The instructions from an address on.
-fn code(elf: &Elf<'_>, start: u64) -> impl Iterator<Item = Instruction> {
+pub(super) fn code(elf: &Elf<'_>, start: u64) -> impl Iterator<Item = Instruction> {
     let bytes = elf.piece(start, PIECE).unwrap_or_default();
     Decoder::with_ip(64, bytes, start, DecoderOptions::NONE).into_iter()
 }

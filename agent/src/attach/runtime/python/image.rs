@@ -11,7 +11,9 @@ use super::super::elf::{Capped, Elf, Segment};
 use super::super::site::{Reach, Site};
 use super::super::{Refusal, go};
 use super::layout::{Layout, Version};
-use super::{copies, greenlet, queues};
+use super::queues::{self, Queues};
+use super::takes::Registers;
+use super::{copies, greenlet};
 
 /// `PyTypeObject.tp_dealloc` (Include/cpython/object.h): the same since 3.0.
 const TP_DEALLOC: u64 = 48;
@@ -33,6 +35,8 @@ pub(super) struct Image {
     pub(super) none: u64,
     /// Where probes go, in the order they are attached in.
     pub(super) sites: Vec<Site>,
+    /// Which registers hold what was taken from a `SimpleQueue`, if the runtime has that itself.
+    pub(super) taken: Option<Registers>,
     segments: Vec<Segment>,
 }
 
@@ -61,7 +65,8 @@ impl Image {
             // A build that is not known: what the function returns is the same.
             Err(_) => sites.push(Site::new(program::PYTHON_COPY, file, in_file(copy)?, Reach::Serving)),
         }
-        sites.extend(queues::in_runtime(&elf, file));
+        let queues = queues::in_runtime(&elf, file, layout.simple_list);
+        sites.extend(queues.sites);
         Ok(Self {
             version,
             layout,
@@ -69,6 +74,7 @@ impl Image {
             context_type,
             none: elf.exported("_Py_NoneStruct")?,
             sites,
+            taken: queues.taken,
             segments: elf.segments(),
         })
     }
@@ -89,7 +95,7 @@ pub struct Images {
     /// Of Go's programs.
     pub(in crate::attach::runtime) programs: Remembered<go::Image>,
     /// Of the extension with the queues.
-    pub(super) extensions: Remembered<Vec<Site>>,
+    pub(super) extensions: Remembered<Queues>,
     /// Of the C library.
     pub(in crate::attach::runtime) libraries: Remembered<Vec<Site>>,
 }

@@ -10,6 +10,8 @@ use super::super::elf::Elf;
 /// What begins `_PyRuntime` from 3.13 on, as far as it is read (`_Py_DebugOffsets`, Include/internal/pycore_debug_offsets.h,
 /// and pycore_runtime.h in 3.13).
 const BURNT_IN_BYTES: usize = 232;
+/// `simplequeueobject.lst` (Modules/_queuemodule.c) up to 3.12.
+pub(super) const SIMPLE_LIST: u32 = 32;
 /// How that begins.
 const COOKIE: [u8; 8] = *b"xdebugpy";
 /// Bytes of `Py_GetVersion` in which its arguments are.
@@ -101,7 +103,7 @@ impl Layout {
             _ => [72, Python::DIRECT, 0, 120, 40],
         };
         let frame = Frame { thread, within, code, name, text };
-        let simple_list = if minor < 13 { 32 } else { 0 };
+        let simple_list = if minor < 13 { SIMPLE_LIST } else { 0 };
         Some(Self { interpreters_head, threads_head, thread_next, thread_id, native_id, context, frame, simple_list })
     }
 

@@ -3,7 +3,8 @@
 //! - `layout`: versions, and where each keeps what is read
 //! - `check`: whether a process is what it seems
 //! - `greenlet`: greenlets of a process that has them
-//! - `image`: what its files say, remembered; `copies`: where contexts are made; `queues`: where items are put and taken
+//! - `image`: what its files say, remembered; `copies`: where contexts are made; `queues`: where items are put and taken, and
+//!   `takes`: where they leave a `SimpleQueue`
 //!
 //! Exported in every build, stripped or not: `_PyRuntime`, `PyContext_CopyCurrent`, `PyContext_Type`, `Py_GetVersion` and,
 //! from 3.11 on, `Py_Version`. The function that frees contexts is in the slot `tp_dealloc` of the type.
@@ -14,6 +15,7 @@ mod greenlet;
 mod image;
 mod layout;
 mod queues;
+mod takes;
 
 use std::fs::File;
 use std::path::Path;
@@ -28,7 +30,8 @@ use super::{Found, Kind, Refusal, pipes};
 use check::Expected;
 use image::Image;
 pub use image::Images;
-use layout::Version;
+use layout::{SIMPLE_LIST, Version};
+use takes::Registers;
 
 /// Looks at a process.
 ///
@@ -52,7 +55,8 @@ pub fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
 pub(super) fn read(file: &Arc<File>) -> Vec<Result<Vec<Site>, Refusal>> {
     let runtime = Image::read(file).map(|image| image.sites);
     let greenlet = greenlet::Image::read(file).map(|image| image.sites);
-    vec![runtime, greenlet, queues::in_extension(file)]
+    let extension = queues::in_extension(file, SIMPLE_LIST).map(|queues| queues.sites);
+    vec![runtime, greenlet, extension]
 }
 
 /// False for return probes on what may run a greenlet, which would come back on another stack: `SimpleQueue.get` calls
@@ -81,6 +85,10 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
     let greenlets = greenlet::find(tgid, &threads, all, images);
     let places = greenlets.as_ref().map_or_else(|_| greenlet::Places::default(), |greenlets| greenlets.places);
     let pipes = pipes::find(tgid, all, images);
+    let extension = queues::extension(tgid, image.version, Path::new(&mapping.path), all);
+    let read = |file: &Arc<File>| queues::in_extension(file, layout.simple_list);
+    let extension = extension.and_then(|file| images.extensions.of(file, read).ok());
+    let taken = image.taken.or_else(|| extension.as_ref()?.taken).unwrap_or(Registers { item: 0, queue: 0 });
     let python = Python {
         runtime,
         interpreters_head: layout.interpreters_head,
@@ -99,10 +107,10 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
         greenlet_class: places.class,
         simple_list: layout.simple_list,
         pipes: u32::from(pipes.is_some()),
+        taken_item: taken.item,
+        taken_queue: taken.queue,
     };
-    let extension = queues::extension(tgid, image.version, Path::new(&mapping.path), all);
-    let extension = extension.and_then(|file| images.extensions.of(file, queues::in_extension).ok());
-    let extension = extension.iter().flat_map(|sites| sites.iter());
+    let extension = extension.iter().flat_map(|queues| &queues.sites);
     let of_greenlet = greenlets.iter().flat_map(|greenlets| &greenlets.image.sites);
     let of_pipes = pipes.iter().flat_map(|sites| sites.iter());
     let sites = image.sites.iter().chain(extension).chain(of_greenlet).chain(of_pipes);

@@ -16,6 +16,7 @@ use super::super::elf::{Capped, Elf};
 use super::super::maps::Mapping;
 use super::super::site::{Reach, Site};
 use super::layout::Version;
+use super::takes::{self, Registers};
 
 /// Names that stand in the table of methods of a deque, and in no other type's.
 const DEQUE: [&str; 3] = ["append", "appendleft", "popleft"];
@@ -24,37 +25,52 @@ const SIMPLE_QUEUE: [&str; 4] = ["get", "get_nowait", "put", "put_nowait"];
 /// Names of a directory of extensions that are looked at.
 const NAMES_MAX: usize = 1024;
 
-/// Sites in the file of the runtime itself.
-pub(super) fn in_runtime(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
-    let mut sites = simple_queue(elf, file);
+/// Where the queues in a file are watched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queues {
+    /// Places.
+    pub(super) sites: Vec<Site>,
+    /// Which registers hold what was taken from a `SimpleQueue`; none where that is what `get` returns.
+    pub(super) taken: Option<Registers>,
+}
+
+/// Those in the file of the runtime itself. `list` is where a `SimpleQueue` leads to its list; 0 where it has none.
+pub(super) fn in_runtime(elf: &Elf<'_>, file: &Arc<File>, list: u32) -> Queues {
+    let mut queues = simple_queue(elf, file, list);
     if let Some([append, _, popleft]) = elf.methods(DEQUE) {
         let hot = |program, at| {
             let offset = elf.file_offset(elf.behind_marker(at))?;
             Some(Site::new(program, file, offset, Reach::Serving))
         };
-        sites.extend(hot(program::PYTHON_APPEND, append));
-        sites.extend(hot(program::PYTHON_POPLEFT, popleft));
+        // Taken off while nothing is put: what was put must be seen taken.
+        queues.sites.extend(hot(program::PYTHON_POPLEFT, popleft));
+        queues.sites.extend(hot(program::PYTHON_APPEND, append));
     }
-    sites
+    queues
 }
 
-/// Sites in the extension.
+/// Those in the extension.
 ///
 /// # Errors
 /// It is no extension.
-pub(super) fn in_extension(file: &Arc<File>) -> Result<Vec<Site>, Refusal> {
+pub(super) fn in_extension(file: &Arc<File>, list: u32) -> Result<Queues, Refusal> {
     let copy = file.try_clone().map_err(|_| Refusal::Unreadable("the file of its queues"))?;
     let cache = Capped::new(copy);
-    Ok(simple_queue(&Elf::parse(&cache)?, file))
+    Ok(simple_queue(&Elf::parse(&cache)?, file, list))
 }
 
-fn simple_queue(elf: &Elf<'_>, file: &Arc<File>) -> Vec<Site> {
-    let Some([get, get_nowait, put, put_nowait]) = elf.methods(SIMPLE_QUEUE) else { return Vec::new() };
+fn simple_queue(elf: &Elf<'_>, file: &Arc<File>, list: u32) -> Queues {
+    let Some([get, get_nowait, put, put_nowait]) = elf.methods(SIMPLE_QUEUE) else { return Queues::default() };
     let site = |program, at, reach| Some(Site::new(program, file, elf.file_offset(at)?, reach));
-    // A return probe needs the very beginning.
-    let takes = [get, get_nowait].map(|at| site(program::PYTHON_GET, at, Reach::Serving));
+    let found = if list == 0 { None } else { takes::find(elf, &[get, get_nowait], list.into()) };
+    let taken = found.iter().flatten().map(|taken| taken.registers).next();
+    let takes: Vec<_> = match found {
+        Some(found) => found.iter().map(|taken| site(program::PYTHON_TAKEN, taken.at, Reach::File)).collect(),
+        // A return probe needs the very beginning.
+        None => [get, get_nowait].map(|at| site(program::PYTHON_GET, at, Reach::Serving)).into(),
+    };
     let puts = [put, put_nowait].map(|at| site(program::PYTHON_PUT, elf.behind_marker(at), Reach::File));
-    takes.into_iter().chain(puts).flatten().collect()
+    Queues { sites: takes.into_iter().chain(puts).flatten().collect(), taken }
 }
 
 /// The file of the extension with the queues. It is loaded when a program first asks for it, and may not be yet, so it is
