@@ -18,6 +18,8 @@ use crate::maps::{ITEMS, TAKES, Thread, Value};
 use crate::units::{self, NO_CLAIM};
 use crate::{emit, messages};
 
+/// In place of a queue's address: some that are not watched.
+const UNWATCHED: u64 = 1;
 /// [`agent_ebpf::wire::config::UnitKey::pad`] of an item: its address may be a unit's as well.
 const ITEM: u32 = 1;
 
@@ -60,6 +62,10 @@ pub fn take(queue: u64, item: u64) -> Option<()> {
     taken(task, &mut thread, ITEM, queue, item);
     let mut takes = takes(task, &mut thread)?;
     note(&mut takes, &thread.item);
+    if takes.takes.other.queue == 0 && python::misses_deques(task.tgid()) {
+        // It may take its work from one of these: what it took here is its work only once it came back here.
+        takes.takes.other.queue = UNWATCHED;
+    }
     Some(())
 }
 

@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{
-    Control, CountKey, CountValue, Go, Item, ListenerKey, Message, MessageKey, Offsets, Process, Python, Settings,
-    TakesState, UnitKey, UnitState,
+    Control, CountKey, CountValue, Deques, Go, Item, ListenerKey, Message, MessageKey, Offsets, Process, Python,
+    Settings, TakesState, UnitKey, UnitState,
 };
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Data, Open, Tag, Took};
@@ -79,6 +79,11 @@ pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as u
 /// Python probes; the exec and exit probes delete. 4,096 Python processes a host.
 #[btf_map]
 pub static PYTHONS: HashMap<u32, Python, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What deques of Python processes that serve are used for: written by user space before their probes are attached, and by these;
+/// the exec and exit probes delete. Of as many processes.
+#[btf_map]
+pub static DEQUES: HashMap<u32, Deques, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Where Go keeps what runs on each thread: written, inherited, read and deleted as [`PYTHONS`] is. 4,096 Go processes a host.
 #[btf_map]

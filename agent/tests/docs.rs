@@ -37,23 +37,33 @@ fn programs_and_maps_are_listed() {
     use names::program::{
         EXEC, EXIT, FORK, GO_ENDED, GO_MADE, GO_QUEUED, GO_ROUND, GO_WRITER, GREENLET_FREE, GREENLET_MAKE, PIPE_READ,
         PIPE_WRITE, PYTHON_APPEND, PYTHON_COPY, PYTHON_FREE, PYTHON_GET, PYTHON_MADE, PYTHON_POPLEFT, PYTHON_PUT,
-        PYTHON_REUSED, SOCK_RECV, SOCK_SEND, SOCK_STATE,
+        PYTHON_REUSED, PYTHON_TAKEN, SOCK_RECV, SOCK_SEND, SOCK_STATE,
     };
     let always = [SOCK_SEND, SOCK_RECV, SOCK_STATE, FORK, EXEC, EXIT];
     let of_python =
         [PYTHON_MADE, PYTHON_REUSED, PYTHON_COPY, PYTHON_FREE, PYTHON_PUT, PYTHON_GET, PYTHON_APPEND, PYTHON_POPLEFT];
-    let of_others =
-        [GREENLET_FREE, GREENLET_MAKE, PIPE_WRITE, PIPE_READ, GO_MADE, GO_QUEUED, GO_ENDED, GO_WRITER, GO_ROUND];
+    let of_others = [
+        PYTHON_TAKEN,
+        GREENLET_FREE,
+        GREENLET_MAKE,
+        PIPE_WRITE,
+        PIPE_READ,
+        GO_MADE,
+        GO_QUEUED,
+        GO_ENDED,
+        GO_WRITER,
+        GO_ROUND,
+    ];
     for program in always.into_iter().chain(of_python).chain(of_others) {
         assert!(is_listed(KERNELS, program), "{program}");
     }
     use names::{
-        CONTROL, COUNTS, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES, PYTHONS,
-        SETTINGS, TAKES, UNITS,
+        CONTROL, COUNTS, DEQUES, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES,
+        PYTHONS, SETTINGS, TAKES, UNITS,
     };
     let maps =
         [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES, PYTHONS, SETTINGS];
-    for map in maps.into_iter().chain([GOS, ITEMS, OVER_SHARE, TAKES, UNITS]).chain([
+    for map in maps.into_iter().chain([DEQUES, GOS, ITEMS, OVER_SHARE, TAKES, UNITS]).chain([
         "CONNECTIONS",
         "THREADS",
         "SCRATCH",

@@ -1,6 +1,10 @@
 //! Queues of CPython: what is put into one carries what its putter worked for. The actor is a Python program.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use agent_ebpf::rules::deques::OTHERS_MAX;
+use anyhow::{Result, ensure};
 use tracemend::attach::runtime;
 use tracemend::clock::Clock;
 use tracemend_core::decode::{Event, Tag, Taken, Takes};
@@ -11,10 +15,16 @@ use crate::stage::{Stage, Told};
 
 /// An adapted actor that serves on `b` and calls over `c`, and has read a request there in the context `reader`.
 fn adapted(test: &str) -> Result<Option<(Stage, Actor, Tag)>> {
+    adapted_after(test, "pass")
+}
+
+/// The same of one that did something before.
+fn adapted_after(test: &str, before: &str) -> Result<Option<(Stage, Actor, Tag)>> {
     let Some((mut stage, mut actor)) = Stage::open(test)? else {
         return Ok(None);
     };
     actor.does("import asyncio, collections, contextvars, queue, threading; a, b = tcp(); c, d = tcp()")?;
+    actor.does(before)?;
     let found = runtime::find(actor.pid(), &mut runtime::Images::default())?;
     stage.session.adapt(&found, true)?;
     let asked = Tag { cookie: SockCookie(actor.cookie("b")?), offset: 0 };
@@ -84,6 +94,65 @@ fn a_thread_takes_for_itself() -> Result<()> {
     actor.does("in_thread(lambda: (q.get(), c.send(b'call')))")?;
     let taken = taken(&stage.told()?);
     assert_eq!(taken.claim.inherited, Some(asked));
+    Ok(())
+}
+
+/// A worker that waits in `get` before there is a probe has taken nothing yet.
+#[test]
+fn who_waited_before_there_was_a_probe_takes_what_is_put_then() -> Result<()> {
+    let wait = "q = queue.SimpleQueue(); waits = threading.Thread(target=lambda: (q.get(), c.send(b'call')), daemon=True)\n\
+                waits.start(); time.sleep(0.2)";
+    let test = "who_waited_before_there_was_a_probe_takes_what_is_put_then";
+    let Some((mut stage, mut actor, asked)) = adapted_after(test, wait)? else {
+        return Ok(());
+    };
+    actor.does("reader.run(q.put, object()); waits.join()")?;
+    assert_eq!(taken(&stage.told()?).claim.inherited, Some(asked));
+    Ok(())
+}
+
+/// Waits until the probes of deques are there, or are not: detaching takes the kernel some tenths of a second.
+fn until_deques(stage: &mut Stage, actor: &mut Actor, grown: &BTreeSet<u32>, seen: bool) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        stage.session.watch_deques(grown);
+        actor.does("w = contextvars.copy_context(); q = queue.Queue(); reader.run(q.put, object()); w.run(q.get)")?;
+        actor.does("w.run(c.send, b'call'); take(d, 4); d.send(b'answer'); take(c, 6)")?;
+        if took(&stage.told()?).is_empty() != seen {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    ensure!(false, "its deques are {}", if seen { "not watched" } else { "watched" });
+    Ok(())
+}
+
+/// Where deques are no queues their probes go, and come back when a queue may be there: what was put meanwhile is nobody's.
+#[test]
+fn deques_that_are_no_queues_are_left_alone_until_a_thread_begins() -> Result<()> {
+    let test = "deques_that_are_no_queues_are_left_alone_until_a_thread_begins";
+    let Some((mut stage, mut actor, asked)) = adapted(test)? else {
+        return Ok(());
+    };
+    actor.does(&format!("ready = collections.deque()\nfor _ in range({OTHERS_MAX}): ready.append(None)"))?;
+    let nobody = BTreeSet::new();
+    until_deques(&mut stage, &mut actor, &nobody, false)?;
+    // What is taken from another queue meanwhile may not be all that a unit works for, until that comes back there.
+    actor.does("s = queue.SimpleQueue(); w = contextvars.copy_context(); reader.run(s.put, object()); w.run(s.get)")?;
+    actor.does("w.run(c.send, b'call'); take(d, 4); d.send(b'answer'); take(c, 6)")?;
+    let [[Some(head), Some(other)]] = took(&stage.told()?)[..] else { panic!("one thing taken, and more unseen") };
+    assert_eq!((head.claim.inherited, head.takes), (Some(asked), 1));
+    assert_eq!((other.put, other.putter, other.takes), (None, None, 0));
+    actor.does("unseen = object(); late = queue.Queue(); reader.run(late.put, unseen)")?;
+    let grown = BTreeSet::from([actor.pid()]);
+    until_deques(&mut stage, &mut actor, &grown, true)?;
+    actor.does("w = contextvars.copy_context(); w.run(late.get); w.run(c.send, b'call')")?;
+    let unseen = taken(&stage.told()?);
+    assert_eq!((unseen.put, unseen.claim.inherited, unseen.takes), (None, None, 1), "{unseen:?}");
+    actor.does("take(d, 4); d.send(b'answer'); take(c, 6)")?;
+    stage.told()?;
+    actor.does("reader.run(late.put, unseen); w.run(late.get); w.run(c.send, b'call')")?;
+    assert_eq!(taken(&stage.told()?).claim.inherited, Some(asked));
     Ok(())
 }
 

@@ -8,7 +8,8 @@
 //! Queues: `SimpleQueue.put` and the place in `get` where the item is taken (Modules/_queuemodule.c;
 //! agent/src/attach/runtime/python/takes.rs), or a return probe where that is not found; executors use them; `append` and `popleft` of `deque`
 //! (Modules/_collectionsmodule.c), below `queue.Queue` and `asyncio.Queue`. Deques serve for much else, so only what the
-//! methods `_put` and `_get` do counts, which both kinds of queue do all with.
+//! methods `_put` and `_get` do counts, which both kinds of queue do all with; and their probes are there only while it is not known
+//! that they are no queues (agent_ebpf::rules::deques).
 
 use agent_ebpf::rules::name::word;
 use aya_ebpf::EbpfContext as _;
@@ -94,7 +95,7 @@ pub fn py_get_out(ctx: RetProbeContext) -> u32 {
 #[uprobe]
 pub fn py_append_in(ctx: ProbeContext) -> u32 {
     if let (Some(deque), Some(item)) = (ctx.arg(0), ctx.arg(1))
-        && is_called_by(PUT)
+        && is_noted(PUT)
     {
         items::put(deque, item, read::<u64>(deque + SIZE) == Some(0));
     }
@@ -105,7 +106,7 @@ pub fn py_append_in(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub fn py_popleft_in(ctx: ProbeContext) -> u32 {
     if let Some(deque) = ctx.arg(0)
-        && is_called_by(GET)
+        && is_noted(GET)
     {
         items::take(deque, first_of(deque));
     }
@@ -135,10 +136,12 @@ fn taken(registers: Registers) -> Option<()> {
     items::take(queue, item)
 }
 
+/// True if a method of a queue calls that is named so, and what that does is noted.
 #[inline(never)]
-fn is_called_by(name: u64) -> bool {
+fn is_noted(name: u64) -> bool {
     let task = Task::current();
-    task.thread().is_some_and(|mut thread| python::is_called_by(task, &mut thread, name))
+    let of_queue = task.thread().is_some_and(|mut thread| python::is_called_by(task, &mut thread, name));
+    python::is_noted(task.tgid(), of_queue)
 }
 
 #[inline(never)]

@@ -224,6 +224,18 @@ impl Python {
     pub const DIRECT: u32 = u32::MAX;
 }
 
+/// Value of the map of deques: what those of a Python process are used for, as far as their probes saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Deques {
+    /// Hits that were of a queue.
+    pub queue: u64,
+    /// Hits that were not.
+    pub other: u64,
+    /// 1 while what is put into queues and taken is noted.
+    pub watched: u64,
+}
+
 /// Value of the map of Go processes: where Go keeps what runs on each thread. Offsets are those of its structures
 /// (runtime/runtime2.go; net/http/transport.go).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -351,6 +363,7 @@ pub struct Message {
 
 const _: () = {
     assert!(size_of::<Python>() == 88);
+    assert!(size_of::<Deques>() == 24);
     assert!(size_of::<Go>() == 88);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 96);

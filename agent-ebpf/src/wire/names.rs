@@ -86,6 +86,8 @@ pub const OLD_SOCKETS: &str = "OLD_SOCKETS";
 pub const COUNTS: &str = "COUNTS";
 /// Where Python keeps what runs on each thread, keyed by process id.
 pub const PYTHONS: &str = "PYTHONS";
+/// What deques of Python processes are used for, keyed by process id.
+pub const DEQUES: &str = "DEQUES";
 /// Where Go keeps what runs on each thread, keyed by process id.
 pub const GOS: &str = "GOS";
 /// Units of runtimes, keyed by process and address.

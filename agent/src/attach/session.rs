@@ -181,6 +181,12 @@ impl Session {
         self.runtimes.balance(now)
     }
 
+    /// Takes probes away that are passed often and see nothing, and has them back from time to time. `grown`: processes that created
+    /// threads since the last time, by process id.
+    pub fn watch_deques(&mut self, grown: &BTreeSet<u32>) {
+        self.runtimes.watch_deques(&mut self.ebpf, grown);
+    }
+
     /// Forgets the units of processes that have ended, by process id.
     pub fn forget_units(&mut self, ended: &BTreeSet<u32>) {
         self.runtimes.forget(ended);

@@ -17,6 +17,9 @@ const LOOKED_AT_MAX: usize = 32_768;
 /// A process that serves may load greenlets later, and then return probes must go; and units may become too many.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Whether probes of deques see anything is looked at this often.
+const WATCH_DEQUES: Duration = Duration::from_millis(250);
+
 /// The start waits so long at most for the processes that are there, and as long again for those of them that serve.
 const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
 
@@ -38,9 +41,13 @@ pub(super) struct Runtimes {
     parents: Vec<Tgid>,
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
+    /// Python processes that created threads since probes of deques were looked at.
+    grown: BTreeSet<u32>,
     counts: Counts,
     /// When processes that serve were looked at again.
     looked_again: Instant,
+    /// When probes of deques were.
+    watched: Instant,
 }
 
 /// What became of the processes that run a runtime.
@@ -74,8 +81,10 @@ impl Runtimes {
             forked: Vec::new(),
             parents: Vec::new(),
             ended: BTreeSet::new(),
+            grown: BTreeSet::new(),
             counts: Counts::default(),
             looked_again: Instant::now(),
+            watched: Instant::now(),
         };
         there.iter().for_each(|tgid| runtimes.look_at(*tgid, false, false));
         if let Err(error) = session.prepare_runtimes() {
@@ -123,8 +132,11 @@ impl Runtimes {
             }
             Event::Fork(fork) => {
                 let (parent, child) = (fork.actor.thread.process.tgid.0, fork.child.process.tgid.0);
+                let adapted = self.adapted.get(&parent);
                 if parent != child {
-                    self.forked.extend(self.adapted.get(&parent).and_then(|found| found.forked(child)));
+                    self.forked.extend(adapted.and_then(|found| found.forked(child)));
+                } else if adapted.is_some_and(|found| found.kind == Kind::Python) {
+                    self.grown.insert(parent);
                 }
             }
             Event::Listen(listen) => self.acts(listen.process.tgid, true),
@@ -166,6 +178,10 @@ impl Runtimes {
                 self.forget(Tgid(gone));
                 self.ended.insert(gone);
             }
+        }
+        if self.watched.elapsed() >= WATCH_DEQUES {
+            self.watched = Instant::now();
+            session.watch_deques(&std::mem::take(&mut self.grown));
         }
         if !self.ended.is_empty() {
             session.forget_units(&std::mem::take(&mut self.ended));

@@ -5,6 +5,7 @@
 //! - `code`: a function's instructions, and which of them probes may go on
 //! - `python`: CPython; `go`: Go; `pipes`: what processes hand on through pipes
 //! - `site`: a place for a probe; `probes`: what is attached; `reaper`: takes that away
+//! - `deques`: which of Python's probes that are passed often are there
 //! - `kept`: what the kernel half keeps, swept
 //! - `selftest`: whether return probes are safe on this kernel
 //! - `finder`: looks at processes on a thread of its own
@@ -12,6 +13,7 @@
 //! A process that cannot be adapted is traced as before, and the reason is told.
 
 mod code;
+mod deques;
 mod elf;
 mod finder;
 mod go;

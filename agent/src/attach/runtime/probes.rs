@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use agent_ebpf::wire::config::{Go, Python};
 use agent_ebpf::wire::names::{self, program};
@@ -15,6 +16,7 @@ use aya::programs::uprobe::{UProbeLink, UProbeScope};
 use tracemend_core::ids::BootNanos;
 use tracing::warn;
 
+use super::deques::{Act, Deques};
 use super::kept::Kept;
 use super::reaper::Reaper;
 use super::site::{Reach, Site};
@@ -32,6 +34,8 @@ pub(in crate::attach) struct Probes {
     pythons: HashMap<MapData, u32, Bytes<{ size_of::<Python>() }>>,
     gos: HashMap<MapData, u32, Bytes<{ size_of::<Go>() }>>,
     kept: Kept,
+    /// Which probes of deques are there.
+    deques: Deques,
     /// Places with probes.
     attached: BTreeMap<Place, UProbeLink>,
     /// Takes those of processes that have ended away.
@@ -50,6 +54,7 @@ impl Probes {
         Ok(Self {
             pythons: HashMap::try_from(take(names::PYTHONS)?)?,
             gos: HashMap::try_from(take(names::GOS)?)?,
+            deques: Deques::new(HashMap::try_from(take(names::DEQUES)?)?),
             kept: Kept::new(take)?,
             attached: BTreeMap::new(),
             reaper: Reaper::start().context("no thread that detaches probes")?,
@@ -66,10 +71,13 @@ impl Probes {
         let stands =
             |place: &Place| found.sites.iter().any(|site| (site.inode, site.offset) == (place.inode, place.offset));
         self.attached.retain(|place, _| place.tgid != found.tgid || stands(place));
-        let attached = self.attach(ebpf, found, serves);
+        let attached = self
+            .attach(ebpf, found, serves)
+            .and_then(|()| if serves { self.begin_deques(ebpf, found) } else { Ok(()) });
         if attached.is_err() {
             // Some without the others would miss what these see.
             self.attached.retain(|place, _| place.tgid != found.tgid);
+            self.deques.forget(&BTreeSet::from([found.tgid]));
         }
         attached?;
         let watched = self.watch(ebpf, found, serves);
@@ -101,6 +109,46 @@ impl Probes {
             warn!(pid = found.tgid, error = format!("{error:#}"), "what it hands over is not watched");
         }
         outcome.is_ok()
+    }
+
+    fn begin_deques(&mut self, ebpf: &mut Ebpf, found: &Found) -> Result<()> {
+        let sites: Vec<_> = found.sites.iter().filter(|site| site.reach == Reach::Deques).cloned().collect();
+        if sites.is_empty() || !self.deques.begin(found.tgid, sites.clone())? {
+            return Ok(());
+        }
+        self.attach_deques(ebpf, found.tgid, &sites)
+    }
+
+    fn attach_deques(&mut self, ebpf: &mut Ebpf, tgid: u32, sites: &[Site]) -> Result<()> {
+        sites.iter().try_for_each(|site| self.attach_at(ebpf, site, Place::of(site, NonZeroU32::new(tgid))))
+    }
+
+    fn detach_deques(&mut self, tgid: u32, sites: &[Site]) {
+        for link in sites.iter().filter_map(|site| self.attached.remove(&Place::of(site, NonZeroU32::new(tgid)))) {
+            self.reaper.take(link);
+        }
+    }
+
+    /// Takes probes of deques away where these are no queues, and has them back from time to time. `grown`: processes that created
+    /// threads since the last time.
+    pub(in crate::attach) fn watch_deques(&mut self, ebpf: &mut Ebpf, grown: &BTreeSet<u32>) {
+        grown.iter().for_each(|tgid| self.deques.grows(*tgid));
+        for (tgid, act, sites) in self.deques.due(Instant::now(), self.reaper.left() == 0) {
+            let outcome = match act {
+                Act::Attach => self.attach_deques(ebpf, tgid, &sites),
+                Act::Watch => self.attach_deques(ebpf, tgid, &sites).and_then(|()| self.deques.note(tgid)),
+                Act::Note => self.deques.note(tgid),
+                Act::Detach => {
+                    self.detach_deques(tgid, &sites);
+                    continue;
+                }
+            };
+            if let Err(error) = outcome {
+                tracing::debug!(pid = tgid, error = format!("{error:#}"), "its deques are not watched");
+                self.detach_deques(tgid, &sites);
+                self.deques.failed(tgid, Instant::now());
+            }
+        }
     }
 
     /// Loads the programs of a runtime if they are not, so that a process need not wait for that.
@@ -139,6 +187,7 @@ impl Probes {
     /// Forgets the units of processes that have ended.
     pub(in crate::attach) fn forget(&mut self, ended: &BTreeSet<u32>) {
         self.kept.forget(ended);
+        self.deques.forget(ended);
         for tgid in ended {
             // The exit probe was first where they were adapted before.
             let _ = self.pythons.remove(tgid);
@@ -159,8 +208,8 @@ impl Probes {
         for site in found.sites.iter().filter(|site| returns || !is_return_probe(site.program)) {
             let process = match site.reach {
                 Reach::File => None,
-                // Attached apart, all or none.
-                Reach::ServedFile => continue,
+                // Attached apart.
+                Reach::ServedFile | Reach::Deques => continue,
                 Reach::Serving if !serves => continue,
                 Reach::Process if !room && !watched => continue,
                 Reach::Process | Reach::Serving => Some(NonZeroU32::new(found.tgid).context("a process has a number")?),

@@ -40,9 +40,9 @@ pub(super) fn in_runtime(elf: &Elf<'_>, file: &Arc<File>, list: u32) -> Queues {
     if let Some([append, _, popleft]) = elf.methods(DEQUE) {
         let hot = |program, at| {
             let offset = elf.file_offset(elf.behind_marker(at))?;
-            Some(Site::new(program, file, offset, Reach::Serving))
+            Some(Site::new(program, file, offset, Reach::Deques))
         };
-        // Taken off while nothing is put: what was put must be seen taken.
+        // What is put must be seen taken, so that comes first.
         queues.sites.extend(hot(program::PYTHON_POPLEFT, popleft));
         queues.sites.extend(hot(program::PYTHON_APPEND, append));
     }
