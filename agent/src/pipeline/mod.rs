@@ -36,8 +36,10 @@ use progress::Progress;
 use report::Report;
 use runtimes::Runtimes;
 
-/// The rings are polled: a busy host is asked this often.
+/// The rings are polled: those of a busy host this often ...
 const POLL_MIN: Duration = Duration::from_millis(4);
+/// ... and those of one where a look brings less than so many records, this often. A look costs as much as a dozen records do.
+const POLL_CALM: (usize, Duration) = (128, Duration::from_millis(16));
 /// An idle host is asked this often; a ring that fills wakes the reader earlier.
 const POLL_MAX: Duration = Duration::from_millis(64);
 /// Events handled between two looks at the rings: a millisecond or two, in which a busy host fills a small part of one.
@@ -163,6 +165,16 @@ fn nonce() -> anyhow::Result<[u8; 16]> {
     Ok(nonce)
 }
 
+/// How long nothing is looked at after a look that brought so many records, and the pause before it.
+fn pause_after(records: usize, pause: Duration) -> Duration {
+    let (few, calm) = POLL_CALM;
+    match records {
+        0 => (pause * 2).min(POLL_MAX),
+        _ if records < few => calm,
+        _ => POLL_MIN,
+    }
+}
+
 /// Everything that runs.
 struct Stages {
     session: Session,
@@ -196,7 +208,7 @@ impl Stages {
                 self.set_offset();
                 self.report.update(&self.session, self.core.engine(), &self.facts, &self.runtimes);
             }
-            pause = if records > 0 { POLL_MIN } else { (pause * 2).min(POLL_MAX) };
+            pause = pause_after(records, pause);
             self.wait(pause)?;
         }
         Ok(())
@@ -331,5 +343,18 @@ impl Stages {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error).context("cannot wait for the rings"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_there_is_to_read_the_sooner_it_is_looked_at() {
+        assert_eq!(pause_after(10_000, POLL_MAX), POLL_MIN);
+        assert_eq!(pause_after(1, POLL_MIN), POLL_CALM.1);
+        assert_eq!(pause_after(0, POLL_CALM.1), POLL_CALM.1 * 2);
+        assert_eq!(pause_after(0, POLL_MAX), POLL_MAX);
     }
 }

@@ -2,7 +2,7 @@
 //! tell.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agent_ebpf::wire::config::{CountKey, CountValue};
 use agent_ebpf::wire::record::{Count, Header, kind};
@@ -10,10 +10,13 @@ use agent_ebpf::wire::record::{Count, Header, kind};
 use crate::attach::Session;
 
 /// Sweeps a direction must stand still for before its entry is deleted: the kernel half may hold a pointer to it.
-const STILL_SWEEPS: u32 = 20;
+const STILL_SWEEPS: u32 = 5;
 
 /// A sweep is followed by a rest of so many times its length: each entry costs two system calls.
 const RESTS: u32 = 20;
+
+/// It is so long at least: the map has 16,384 places to look at, however few are taken.
+const REST_MIN: Duration = Duration::from_millis(200);
 
 /// How far directions had come at the last sweep.
 #[derive(Default)]
@@ -29,7 +32,7 @@ impl Progress {
         let begun = Instant::now();
         if self.resting_until.is_none_or(|until| begun >= until) {
             self.sweep_now(session, tell);
-            self.resting_until = Some(begun + begun.elapsed() * RESTS);
+            self.resting_until = Some(begun + (begun.elapsed() * RESTS).max(REST_MIN));
         }
     }
 
