@@ -17,8 +17,10 @@ class Service:
 
     def __init__(self, backend):
         self._url = f"http://{backend}/"
-        # As many connections as there are requests at a time, and all of them kept.
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_connections=100, max_keepalive_connections=100))
+        # As many connections as there are requests at a time, and all of them kept: by itself httpx drops what was idle for 5 s,
+        # so who is measured after a pause would pay for new ones.
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=None)
+        self._client = httpx.AsyncClient(limits=limits)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":

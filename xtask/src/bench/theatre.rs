@@ -136,11 +136,17 @@ impl<'a, S: Script> Theatre<'a, S> {
         Ok(Estimate::exact(runs))
     }
 
-    /// An agent that traces the plain service, and nothing else.
+    /// An agent that traces the plain service, and nothing else; warm, as the services are: some of its probes go once they saw
+    /// nothing for some hundred requests.
     fn agent(&self) -> Result<Agent> {
         let pid = self.plain.child.pid().to_string();
         let arguments = ["--pid", pid.as_str()];
-        Agent::start(self.stage, &self.sink, &Start { arguments: &arguments, ..Start::on(&self.stage.cpus.load) })
+        let start = Start { arguments: &arguments, ..Start::on(&self.stage.cpus.load) };
+        let agent = Agent::start(self.stage, &self.sink, &start)?;
+        let arrived = self.sink.spans()?;
+        let answered = self.stage.load(self.plain.port, SECONDS / 2.0, None)?;
+        self.sink.wait_for(arrived, answered.requests * AGENT_SPANS)?;
+        Ok(agent)
     }
 
     /// A load, until all that is told of it has arrived: `spans` for each request.
