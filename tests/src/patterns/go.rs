@@ -1,7 +1,8 @@
-//! Go: net/http on both sides, one program with a mode for each pattern, with its symbols and stripped of them.
+//! Go: net/http on both sides, one program with a mode for each pattern, with its symbols and stripped of them, by the
+//! toolchain that is here and by an older one.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -37,7 +38,7 @@ pub(super) const PATTERNS: &[Pattern] = &[
     pattern!("fire-and-forget"),
     pattern!("waitgroup", calls: 3, shared: 1),
     pattern!("afterfunc"),
-    pattern!("coroutine"),
+    Pattern { variants: variants_with_coroutines, ..pattern!("coroutine") },
     pattern!("chan-buffered"),
     pattern!("chan-unbuffered"),
     pattern!("chan-pointer"),
@@ -55,18 +56,58 @@ pub(super) const PATTERNS: &[Pattern] = &[
     pattern!("ants-pool"),
 ];
 
-/// What is built, and how.
-const BUILDS: &[(&str, &str, &str)] =
-    &[("go-patterns", "-ldflags=", ""), ("go-patterns-stripped", "-ldflags=-s -w", ", stripped")];
+/// How the program is built.
+struct Build {
+    file: &'static str,
+    flags: &'static str,
+    how: &'static str,
+    /// A toolchain of the module proxy, in place of the one that is here; and the list of modules that it accepts.
+    toolchain: Option<(&'static str, &'static str)>,
+}
+
+const HERE: Build = Build { file: "go-patterns", flags: "-ldflags=", how: "", toolchain: None };
+/// Five releases before 1.26: without coroutines, with one variable for all turns of a loop, and timers of its own kind.
+const OLD: Build = Build { file: "go-patterns-old", toolchain: Some(("go1.21.13", "go1.21.mod")), ..HERE };
+const STRIPPED: Build = Build { file: "go-patterns-stripped", flags: "-ldflags=-s -w", how: ", stripped", ..HERE };
+const OLD_STRIPPED: Build = Build { file: "go-patterns-old-stripped", toolchain: OLD.toolchain, ..STRIPPED };
+
+const BUILDS: &[Build] = &[HERE, STRIPPED, OLD, OLD_STRIPPED];
 
 pub(super) fn prepare() -> Result<()> {
     let Some(go) = go() else { return Ok(()) };
-    for (file, flags, _) in BUILDS {
-        let mut build = Command::new(&go);
-        build.args(["build", flags, "-o"]).arg(directory().join(file)).arg(".");
-        step(build.current_dir(workload::directory("go")).env("CGO_ENABLED", "0"))?;
+    for build in BUILDS {
+        if let Some((toolchain, _)) = build.toolchain
+            && !is_to_be_had(&go, toolchain)
+        {
+            println!("{} is NOT built: {toolchain} cannot be had from the module proxy", build.file);
+            continue;
+        }
+        step(&mut build.command(&go))?;
     }
     Ok(())
+}
+
+impl Build {
+    fn command(&self, go: &Path) -> Command {
+        let mut command = Command::new(go);
+        command.args(["build", self.flags, "-o"]).arg(directory().join(self.file));
+        if let Some((toolchain, modules)) = self.toolchain {
+            command.env("GOTOOLCHAIN", toolchain).arg(format!("-modfile={modules}"));
+        }
+        command.arg(".").current_dir(workload::directory("go")).env("CGO_ENABLED", "0");
+        command
+    }
+
+    fn variant(&self, here: &str) -> Variant {
+        let version = self.toolchain.map_or(here, |(toolchain, _)| toolchain);
+        build::built(format!("{version}{}", self.how), self.file)
+    }
+}
+
+fn is_to_be_had(go: &Path, toolchain: &str) -> bool {
+    let mut version = Command::new(go);
+    version.arg("version").env("GOTOOLCHAIN", toolchain).stdout(Stdio::null()).stderr(Stdio::null());
+    version.status().is_ok_and(|status| status.success())
 }
 
 /// Where it is on the search path, or where its own installation puts it.
@@ -75,8 +116,13 @@ fn go() -> Option<PathBuf> {
 }
 
 fn variants() -> Vec<Variant> {
-    let version = go().and_then(|go| answer(go, &["env", "GOVERSION"])).unwrap_or_else(|| "go".to_owned());
-    BUILDS.iter().map(|(file, _, how)| build::built(format!("{version}{how}"), file)).collect()
+    let here = go().and_then(|go| answer(go, &["env", "GOVERSION"])).unwrap_or_else(|| "go".to_owned());
+    BUILDS.iter().map(|build| build.variant(&here)).collect()
+}
+
+/// Before Go 1.23 there are none.
+fn variants_with_coroutines() -> Vec<Variant> {
+    variants().into_iter().zip(BUILDS).filter(|(_, build)| build.toolchain.is_none()).map(|(variant, _)| variant).collect()
 }
 
 fn start(start: &Start<'_>, mode: &str) -> Result<Vec<Process>> {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"strconv"
 	"sync"
@@ -42,6 +41,7 @@ func waitGroup() mode {
 	return func(j job) {
 		var group sync.WaitGroup
 		for part := 1; part <= 3; part++ {
+			part := part
 			group.Add(1)
 			go func() {
 				defer group.Done()
@@ -57,6 +57,7 @@ func errGroup() mode {
 	return func(j job) {
 		group, ctx := errgroup.WithContext(j.ctx)
 		for part := 1; part <= 2; part++ {
+			part := part
 			group.Go(func() error {
 				call(ctx, j.id+"."+strconv.Itoa(part))
 				return nil
@@ -74,36 +75,6 @@ func afterFunc() mode {
 			close(j.made)
 		})
 		<-j.made
-	}
-}
-
-// One of the coroutines calls that were there before: whoever takes one gives it a job and resumes it.
-func coroutine() mode {
-	type resumed struct {
-		j    job
-		next func() (struct{}, bool)
-	}
-	var idle sync.Pool
-	idle.New = func() any {
-		one := &resumed{}
-		made := make(chan struct{})
-		go func() {
-			one.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-				for yield(struct{}{}) {
-					call(one.j.ctx, one.j.id+".1")
-				}
-			})
-			one.next()
-			close(made)
-		}()
-		<-made
-		return one
-	}
-	return func(j job) {
-		one := idle.Get().(*resumed)
-		one.j = j
-		one.next()
-		idle.Put(one)
 	}
 }
 

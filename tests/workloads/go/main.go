@@ -23,7 +23,6 @@ var modes = map[string]func() mode{
 	"fire-and-forget":  fireAndForget,
 	"waitgroup":        waitGroup,
 	"afterfunc":        afterFunc,
-	"coroutine":        coroutine,
 	"errgroup":         errGroup,
 	"no-context":       noContext,
 	"conn-pool":        connPool,

@@ -16,7 +16,7 @@ const workers = 16
 
 // Workers that were there before take jobs out of a channel.
 func overValues(jobs chan job) mode {
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			for j := range jobs {
 				j.work()
@@ -36,7 +36,7 @@ func put(jobs chan job) mode {
 // The same with pointers to jobs.
 func overPointers() mode {
 	jobs := make(chan *job, 64)
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			for j := range jobs {
 				j.work()
@@ -52,7 +52,7 @@ func overPointers() mode {
 // Workers take from one of two channels, and look at a clock now and then.
 func overSelect() mode {
 	odd, even := make(chan job), make(chan job, 64)
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			clock := time.NewTicker(50 * time.Millisecond)
 			for {
@@ -101,7 +101,7 @@ func lazyPool() mode {
 func chanLent() mode {
 	type connection struct{ used *int }
 	idle := make(chan *connection, 8)
-	for range cap(idle) {
+	for i := 0; i < cap(idle); i++ {
 		idle <- &connection{new(int)}
 	}
 	return func(j job) {
@@ -130,7 +130,7 @@ func chanAnswer() mode {
 		}
 	}()
 	jobs := make(chan job, 64)
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			for j := range jobs {
 				q := question{j.id, make(chan *string, 1)}
@@ -162,7 +162,7 @@ func overCond() mode {
 	var lock sync.Mutex
 	more := sync.NewCond(&lock)
 	var jobs []job
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			for {
 				lock.Lock()
@@ -190,7 +190,7 @@ func overMutex() mode {
 	var lock sync.Mutex
 	var jobs []job
 	tokens := make(chan struct{}, 1024)
-	for range workers {
+	for i := 0; i < workers; i++ {
 		go func() {
 			for range tokens {
 				lock.Lock()
