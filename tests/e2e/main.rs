@@ -16,6 +16,7 @@ mod namespaces;
 mod obstacles;
 mod patterns;
 mod plays;
+mod real;
 mod settings;
 mod syscalls;
 mod targets;

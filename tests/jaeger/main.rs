@@ -1,5 +1,7 @@
 //! A real Jaeger as the outside judge.
 
+mod python;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -104,13 +104,22 @@ impl Jaeger {
     /// # Errors
     /// There are not within `limit`, or there are more.
     pub fn traces(&self, service: &str, count: usize, limit: Duration) -> Result<Vec<Vec<JaegerSpan>>> {
+        let found = self.traces_or_more(service, count, limit)?;
+        ensure!(found.len() == count, "{} traces of {service}, not {count}", found.len());
+        Ok(found)
+    }
+
+    /// The traces that a service has part in, once there are `count` or more.
+    ///
+    /// # Errors
+    /// There are not within `limit`.
+    pub fn traces_or_more(&self, service: &str, count: usize, limit: Duration) -> Result<Vec<Vec<JaegerSpan>>> {
         let path = format!("/api/traces?service={service}&limit={}", 10 * count);
         let found = wait::until(&format!("Jaeger has {count} traces of {service}"), limit, || {
             let answer = self.ask(&path)?;
             let traces = answer["data"].as_array().context("data")?;
             Ok((traces.len() >= count).then(|| traces.clone()))
         })?;
-        ensure!(found.len() == count, "{} traces of {service}, not {count}", found.len());
         found.iter().map(read_trace).collect()
     }
 
@@ -166,6 +175,8 @@ pub struct JaegerSpan {
     pub kind: String,
     /// `tracemend.link.evidence`.
     pub evidence: String,
+    /// `tracemend.http.time_to_first_byte_ns`, in microseconds.
+    pub first_byte_us: Option<u64>,
     /// Start in microseconds since the epoch.
     pub start_us: u64,
     /// Duration in microseconds.
@@ -193,9 +204,11 @@ fn read_trace(trace: &Value) -> Result<Vec<JaegerSpan>> {
     ensure!(trace["warnings"].is_null(), "the trace is warned of: {}", trace["warnings"]);
     let spans = trace["spans"].as_array().context("spans")?;
     let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
-    let tag = |holder: &Value, name: &str| {
-        holder["tags"].as_array()?.iter().find(|tag| tag["key"] == name).and_then(|tag| text(&tag["value"]))
+    let value = |holder: &Value, name: &str| {
+        holder["tags"].as_array()?.iter().find(|tag| tag["key"] == name).map(|tag| tag["value"].clone())
     };
+    let tag = |holder: &Value, name: &str| value(holder, name).and_then(|value| text(&value));
+    let first_byte_ns = |span: &Value| value(span, "tracemend.http.time_to_first_byte_ns").and_then(|ns| ns.as_u64());
     spans
         .iter()
         .map(|span| {
@@ -209,6 +222,7 @@ fn read_trace(trace: &Value) -> Result<Vec<JaegerSpan>> {
                 ip: tag(process, "ip"),
                 kind: tag(span, "span.kind").unwrap_or_default(),
                 evidence: tag(span, "tracemend.link.evidence").unwrap_or_default(),
+                first_byte_us: first_byte_ns(span).map(|ns| ns / 1000),
                 start_us: span["startTime"].as_u64().context("startTime")?,
                 duration_us: span["duration"].as_u64().context("duration")?,
                 warnings: span["warnings"].as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(text).collect(),

@@ -17,6 +17,7 @@
 
 pub mod actor;
 pub mod agent;
+pub mod applications;
 pub mod audit;
 pub mod baseline;
 pub mod bpf;

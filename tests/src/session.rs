@@ -72,12 +72,18 @@ impl Session {
     /// Sends one GET with the truth's id, and reads the answer whole.
     ///
     /// # Errors
-    /// The connection fails, or the answer is none with a length.
+    /// The connection fails, or the answer has neither length nor chunks.
     pub fn get(&mut self, path: &str, id: &str, context: Option<WireContext>) -> Result<Sent> {
-        self.exchange(path, id, context, |stream| {
-            let (head, body) = read_whole(stream)?;
-            Ok((head.status, body.len(), head.closes))
-        })
+        let request = self.head(path, id, context.as_ref());
+        self.exchange(request.as_bytes(), id, context, answered)
+    }
+
+    /// Sends a request as it stands, without the truth's id, which is for whoever judges; and reads the answer whole.
+    ///
+    /// # Errors
+    /// The connection fails, or the answer has neither length nor chunks.
+    pub fn send(&mut self, request: &[u8], id: &str) -> Result<Sent> {
+        self.exchange(request, id, None, answered)
     }
 
     /// Sends one GET with the truth's id, reads the answer's head and the beginning of its body, and leaves.
@@ -85,7 +91,8 @@ impl Session {
     /// # Errors
     /// The connection fails, or the answer is none.
     pub fn get_and_leave(&mut self, path: &str, id: &str) -> Result<Sent> {
-        let sent = self.exchange(path, id, None, |stream| {
+        let request = self.head(path, id, None);
+        let sent = self.exchange(request.as_bytes(), id, None, |stream| {
             let (status, body_bytes) = read_beginning(stream)?;
             Ok((status, body_bytes, true))
         })?;
@@ -97,7 +104,7 @@ impl Session {
     /// Sends GETs with the truth's ids in one write, and reads their answers.
     ///
     /// # Errors
-    /// The connection fails, or an answer is none with a length.
+    /// The connection fails, or an answer has neither length nor chunks.
     pub fn pipeline(&mut self, path: &str, ids: &[String]) -> Result<Vec<Sent>> {
         let heads: String = ids.iter().map(|id| self.head(path, id, None)).collect();
         let (local, peer) = self.stream.ends()?;
@@ -134,18 +141,17 @@ impl Session {
     /// `read` gives the status, the bytes of the body, and whether the connection is over.
     fn exchange(
         &mut self,
-        path: &str,
+        request: &[u8],
         id: &str,
         context: Option<WireContext>,
         read: impl FnOnce(&mut Stream) -> Result<(u16, usize, bool)>,
     ) -> Result<Sent> {
-        let head = self.head(path, id, context.as_ref());
         if self.over {
             self.stream = self.target.connect()?;
         }
         let (local, peer) = self.stream.ends()?;
         let from_ns = clock::now_ns();
-        self.stream.write_all(head.as_bytes())?;
+        self.stream.write_all(request)?;
         let (status, body_bytes, over) = read(&mut self.stream).with_context(|| format!("the answer to {id}"))?;
         self.over = over;
         let to_ns = clock::now_ns();
@@ -155,10 +161,10 @@ impl Session {
     }
 }
 
-/// Reads one answer that has a length; gives its status and body.
+/// Reads one answer that has a length or comes in chunks; gives its status and body.
 ///
 /// # Errors
-/// The connection fails or ends early, or the answer is malformed, has no length or is too long.
+/// The connection fails or ends early, or the answer is malformed, has no end or is too long.
 pub fn read_answer(stream: &mut impl Read) -> Result<(u16, Vec<u8>)> {
     read_whole(stream).map(|(head, body)| (head.status, body))
 }
@@ -168,9 +174,23 @@ struct Head {
     status: u16,
     /// Its own length.
     bytes: usize,
-    body_bytes: usize,
+    body: Framing,
     /// The connection ends behind the answer.
     closes: bool,
+}
+
+/// Status and length of a whole answer, and whether the connection is over.
+fn answered(stream: &mut Stream) -> Result<(u16, usize, bool)> {
+    let (head, body) = read_whole(stream)?;
+    Ok((head.status, body.len(), head.closes))
+}
+
+/// How long a body is.
+#[derive(Clone, Copy)]
+enum Framing {
+    Bytes(usize),
+    /// As the chunks say (RFC 9112 section 7.1).
+    Chunks,
 }
 
 fn read_whole(stream: &mut impl Read) -> Result<(Head, Vec<u8>)> {
@@ -189,13 +209,37 @@ fn read_next(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<(Head, Vec<u
         }
         extend(stream, bytes, &mut chunk)?;
     };
-    let whole = head.bytes + head.body_bytes;
-    while bytes.len() < whole {
+    bytes.drain(..head.bytes);
+    let Framing::Bytes(length) = head.body else {
+        let mut body = Vec::new();
+        while let Some(mut data) = read_chunk(stream, bytes)? {
+            body.append(&mut data);
+        }
+        return Ok((head, body));
+    };
+    while bytes.len() < length {
         extend(stream, bytes, &mut chunk)?;
     }
-    let body = bytes[head.bytes..whole].to_vec();
-    bytes.drain(..whole);
-    Ok((head, body))
+    let rest = bytes.split_off(length);
+    Ok((head, std::mem::replace(bytes, rest)))
+}
+
+/// The data of the next chunk; none of the last one, which no trailer may follow.
+fn read_chunk(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>> {
+    let mut piece = [0; 65_536];
+    loop {
+        let parsed = httparse::parse_chunk_size(bytes).ok().context("a chunk's size")?;
+        if let httparse::Status::Complete((line, size)) = parsed {
+            let data = line..line + usize::try_from(size)?;
+            if bytes.len() >= data.end + 2 {
+                ensure!(bytes[data.end..].starts_with(b"\r\n"), "a chunk that does not end");
+                let found = bytes[data.clone()].to_vec();
+                bytes.drain(..data.end + 2);
+                return Ok(Some(found).filter(|found| !found.is_empty()));
+            }
+        }
+        extend(stream, bytes, &mut piece)?;
+    }
 }
 
 /// Status, and so many bytes of the body as came with the first of them.
@@ -231,11 +275,18 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
     };
     let status = answer.code.context("a status")?;
     let field = |name: &str| answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-    let length = field("content-length").with_context(|| format!("an answer of status {status} without a length"))?;
+    let chunked = field("transfer-encoding").is_some_and(|field| field.value.eq_ignore_ascii_case(b"chunked"));
+    let length = field("content-length").map(|field| anyhow::Ok(std::str::from_utf8(field.value)?.parse()?));
+    let body = match length.transpose()? {
+        Some(length) => Framing::Bytes(length),
+        None => chunked
+            .then_some(Framing::Chunks)
+            .with_context(|| format!("an answer of status {status} without a length"))?,
+    };
     Ok(Some(Head {
         status,
         bytes: head_bytes,
-        body_bytes: std::str::from_utf8(length.value)?.parse()?,
+        body,
         closes: field("connection").is_some_and(|field| field.value.eq_ignore_ascii_case(b"close")),
     }))
 }
@@ -248,6 +299,9 @@ mod tests {
     fn answers_end_at_their_length() {
         let mut stream: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc";
         assert_eq!(read_answer(&mut stream).expect("an answer"), (404, b"abc".to_vec()));
+        let mut chunks: &[u8] =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        assert_eq!(read_answer(&mut chunks).expect("an answer"), (200, b"abcde".to_vec()));
         let mut short: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabc";
         assert!(read_answer(&mut short).is_err());
     }

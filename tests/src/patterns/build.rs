@@ -25,7 +25,8 @@ pub fn prepare() -> Result<()> {
     super::go::prepare()?;
     super::java::prepare()?;
     super::rust::prepare()?;
-    super::python::prepare()
+    super::python::prepare()?;
+    crate::applications::prepare()
 }
 
 /// A program that is built, as a variant.
@@ -42,7 +43,7 @@ pub(super) fn installed(name: String, program: &str) -> Variant {
 }
 
 /// Runs a step of building.
-pub(super) fn step(command: &mut Command) -> Result<()> {
+pub(crate) fn step(command: &mut Command) -> Result<()> {
     println!("+ {command:?}");
     let status = command.status().with_context(|| format!("starting {}", command.get_program().display()))?;
     ensure!(status.success(), "{} failed ({status})", command.get_program().display());

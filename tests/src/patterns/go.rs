@@ -111,7 +111,7 @@ fn is_to_be_had(go: &Path, toolchain: &str) -> bool {
 }
 
 /// Where it is on the search path, or where its own installation puts it.
-fn go() -> Option<PathBuf> {
+pub(crate) fn go() -> Option<PathBuf> {
     permission::program("go").or_else(|| Some("/usr/local/go/bin/go".into()).filter(|go: &PathBuf| go.is_file()))
 }
 

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+pub(crate) use build::step;
 pub use build::{directory, prepare};
+pub(crate) use go::go as find_go;
 pub use trial::{Outcome, Trial};
 
 use crate::process::Process;
@@ -80,6 +82,12 @@ impl Pattern {
     #[must_use]
     pub fn variants(&self) -> Vec<Variant> {
         (self.variants)()
+    }
+
+    /// The same program asked for another path, which causes so many calls.
+    #[must_use]
+    pub const fn at(self, path: &'static str, calls: usize) -> Self {
+        Self { path, calls, ..self }
     }
 
     /// Requests that make so many calls, about.

@@ -66,7 +66,7 @@ pub struct Outcome {
     pub sent: Vec<Sent>,
     /// What the agent left.
     pub stopped: Stopped,
-    /// What it was given.
+    /// What it was given, if that was recorded.
     pub recording: PathBuf,
 }
 
@@ -95,6 +95,16 @@ impl Trial {
         let running = self.start(scene)?;
         let agent = running.agent(scene, &recording).argument(UNMASKED).start()?;
         self.beside(agent, scene, &running, recording)
+    }
+
+    /// The same with an agent that is told where its spans go, and records nothing.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn run_with(&self, scene: &Scene, agent: Builder) -> Result<Outcome> {
+        let running = self.start(scene)?;
+        let agent = running.programs.iter().fold(agent, Builder::tree).start()?;
+        self.beside(agent, scene, &running, PathBuf::new())
     }
 
     /// The same, leaving a recording that may be kept: what is secret in it is masked, the ids of the truth among it.

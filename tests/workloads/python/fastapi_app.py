@@ -1,13 +1,15 @@
-"""`fastapi_app.py TARGET BACKEND`: FastAPI under uvicorn, calling through one httpx client. The path names its pool:
+"""`fastapi_app.py TARGET BACKEND`: FastAPI under uvicorn, calling through one httpx client. The path names its pool, or the answer:
 
 /           as many connections as there are calls
 /pool-wait  four connections: calls wait for them
+/sse        server-sent events, with a call before the first one and another before the last one
 """
 
 import asyncio
 import sys
 
 import fastapi
+import fastapi.responses
 import httpx
 import uvicorn
 
@@ -19,9 +21,9 @@ _wide = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=_ti
 _narrow = httpx.AsyncClient(limits=httpx.Limits(max_connections=4, max_keepalive_connections=4), timeout=_timeout)
 
 
-async def _call(client, truth):
+async def _call(client, truth, number=1):
     await asyncio.sleep(times.draw())
-    await client.get(f"http://{sys.argv[2]}/work", headers={"x-truth": truth + ".1"})
+    await client.get(f"http://{sys.argv[2]}/work", headers={"x-truth": f"{truth}.{number}"})
     return {}
 
 
@@ -33,6 +35,16 @@ async def _direct(x_truth: str = fastapi.Header()):
 @_app.get("/pool-wait")
 async def _pool_wait(x_truth: str = fastapi.Header()):
     return await _call(_narrow, x_truth)
+
+
+@_app.get("/sse")
+async def _events(x_truth: str = fastapi.Header()):
+    async def events():
+        for number in (1, 2):
+            await _call(_wide, x_truth, number)
+            yield f"data: {number}\n\n"
+
+    return fastapi.responses.StreamingResponse(events(), media_type="text/event-stream")
 
 
 _host, _port = sys.argv[1].rsplit(":", 1)

@@ -1,0 +1,37 @@
+//! simple-repository-server, an index of Python packages in front of another one: FastAPI under uvicorn on uvloop, calling by
+//! httpx.
+
+use anyhow::Result;
+use tracemend_tests::applications::{self, Request, SIMPLE_REPOSITORY_SERVER, package_index, project};
+
+use super::Play;
+
+const REQUESTS: usize = 300;
+
+fn play(path: fn(usize) -> String, calls: usize) -> Play {
+    Play {
+        application: SIMPLE_REPOSITORY_SERVER,
+        start: applications::simple_repository_server,
+        answer: package_index,
+        name: project,
+        requests: (0..REQUESTS).map(|number| Request::get(path(number))).collect(),
+        calls: REQUESTS * calls,
+    }
+}
+
+/// A project's page is asked for and answered by one task.
+#[test]
+fn simple_repository_server_calls_for_the_page_it_serves() -> Result<()> {
+    play(|number| format!("/simple/p{number}/"), 1).all_right("simple_repository_server_calls_for_the_page_it_serves")
+}
+
+/// A file is asked for in three calls, one after the other, and passed through as it comes. Starlette has another task answer
+/// than the one that calls, and uvloop reads in no task at all, so that nothing is known of the calls of a connection's first
+/// request. Those of the second one are right; what follows is an orphan, since each next task stems from the one that
+/// answered before it.
+#[test]
+fn no_call_for_a_file_that_simple_repository_server_streams_is_another_requests() -> Result<()> {
+    const TEST: &str = "no_call_for_a_file_that_simple_repository_server_streams_is_another_requests";
+    let path = |number| format!("/resources/p{number}/p{number}-1.0.tar.gz");
+    play(path, 3).perform(TEST)?.map_or(Ok(()), |verdict| verdict.nothing_wrong())
+}

@@ -1,0 +1,88 @@
+//! Which applications there are, and how they come into `target/applications`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Application, Source};
+use crate::patterns::{find_go, step};
+use crate::workload::PYTHON;
+
+/// A reverse proxy on asyncio: each connection of a client is a task, and so is each connection to a server.
+pub const MITMPROXY: Application = Application {
+    name: "mitmproxy",
+    version: "11.0.2",
+    program: "bin/mitmdump",
+    source: Source::PyPi("mitmproxy.txt"),
+};
+
+/// A mirror of Python packages in Flask, and gunicorn with gevent to run it.
+pub const PROXPI: Application =
+    Application { name: "proxpi", version: "1.3.1", program: "bin/gunicorn", source: Source::PyPi("proxpi.txt") };
+
+/// A reverse proxy in Go.
+pub const CADDY: Application = Application {
+    name: "caddy",
+    version: "2.11.9",
+    program: "caddy",
+    source: Source::Go("github.com/caddyserver/caddy/v2/cmd/caddy"),
+};
+
+/// An index of Python packages in front of another one: FastAPI under uvicorn, on uvloop, calling through httpx.
+pub const SIMPLE_REPOSITORY_SERVER: Application = Application {
+    name: "simple-repository-server",
+    version: "0.10.0",
+    program: "bin/simple-repository-server",
+    source: Source::PyPi("simple-repository-server.txt"),
+};
+
+const ALL: &[Application] = &[SIMPLE_REPOSITORY_SERVER, MITMPROXY, PROXPI, CADDY];
+
+/// Installs those that are not there yet; what needs Go is left out where there is none.
+///
+/// # Errors
+/// One cannot be installed.
+pub fn prepare() -> Result<()> {
+    for application in ALL {
+        match application.source {
+            Source::PyPi(list) => python(application, list)?,
+            Source::Go(package) => build(application, package)?,
+        }
+    }
+    Ok(())
+}
+
+/// Where they are installed.
+pub(super) fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/applications")
+}
+
+/// Into a virtual environment of Debian's interpreter, from wheels alone.
+fn python(application: &Application, list: &str) -> Result<()> {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("applications").join(list);
+    let environment = application.directory();
+    let done = environment.join("requirements.txt");
+    if fs::read(&done).ok() == fs::read(&list).ok() {
+        return Ok(());
+    }
+    step(Command::new(PYTHON).args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    step(pip.args(["--only-binary=:all:", "--require-hashes", "-r"]).arg(&list))?;
+    fs::copy(&list, done).with_context(|| list.display().to_string())?;
+    Ok(())
+}
+
+fn build(application: &Application, package: &str) -> Result<()> {
+    let Some(go) = find_go() else { return Ok(()) };
+    let into = application.directory();
+    if into.join(application.program).is_file() {
+        return Ok(());
+    }
+    fs::create_dir_all(&into)?;
+    let mut install = Command::new(go);
+    install.arg("install").arg("-trimpath").arg(format!("{package}@v{}", application.version));
+    step(install.env("GOBIN", into.canonicalize()?).env("CGO_ENABLED", "0"))
+}
