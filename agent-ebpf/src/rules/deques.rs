@@ -2,7 +2,7 @@
 
 use crate::wire::config::Deques;
 
-/// So many hits that were of no queue, without one that was: a few hundred requests of a loop and its clients. What such a process
+/// So many hits that were of no queue, without one that was: some hundred requests of a loop and its clients. What such a process
 /// puts into deques is not noted any more, until user space asks for it.
 pub const OTHERS_MAX: u64 = 8192;
 
