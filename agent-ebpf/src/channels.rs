@@ -14,11 +14,10 @@ use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::Claim;
 use aya_ebpf::bindings::BPF_ANY;
 
-use crate::emit;
 use crate::items::{self, EMPTY, key, of_unit, same, taken, update};
 use crate::kernel::task::Task;
 use crate::maps::{Frame, ITEMS, TAKES, Thread, Value};
-use crate::units;
+use crate::{batches, emit, units};
 
 /// [`agent_ebpf::wire::config::UnitKey::pad`] of a slot.
 const SLOT: u32 = 3;
@@ -95,7 +94,7 @@ pub fn take(task: Task, thread: &mut Thread, goroutine: u64) -> Option<()> {
     if is_within_work(&takes, &thread.frame) {
         return is_no_work(&mut state, thread);
     }
-    note(takes, thread, says)
+    note(thread, takes, state.unit.id, says)
 }
 
 /// Keeps only where it was taken from: that channel lends what is in it if the goroutine puts something there.
@@ -114,24 +113,29 @@ const fn is_within_work(takes: &TakesState, frame: &Frame) -> bool {
 }
 
 #[inline(always)]
-fn note(mut state: Value<TakesState>, thread: &Thread, says: bool) -> Option<()> {
-    let (frame, item) = (&thread.frame, &thread.item);
+fn note(thread: &mut Thread, mut state: Value<TakesState>, unit: u64, says: bool) -> Option<()> {
     let state = &mut *state;
-    let outermost = state.takes.head.takes == 0 || frame.depth < state.depth;
+    let outermost = state.takes.head.takes == 0 || thread.frame.depth < state.depth;
     if outermost {
-        state.depth = frame.depth;
-        state.back = frame.back;
+        state.depth = thread.frame.depth;
+        state.back = thread.frame.back;
         state.idle = 0;
         state.takes.head.takes = 0;
         state.takes.other.queue = 0;
     }
+    if says && state.idle != 0 && !same(&state.takes.head.claim, &thread.item.claim) {
+        batches::gathers(thread, state, unit);
+    }
+    let (frame, item) = (&thread.frame, &thread.item);
     let (head, other) = (&mut state.takes.head, &mut state.takes.other);
     if frame.back == state.back {
         if item.queue != 0 {
             head.queue = item.queue;
         }
         update(head, item, state.idle);
-        state.idle = 1;
+        if state.idle == 0 {
+            state.idle = 1;
+        }
     } else if says && state.idle == 0 {
         other.queue = item.queue;
         update(other, item, 0);

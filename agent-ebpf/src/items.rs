@@ -108,6 +108,8 @@ fn tell(task: Task, took: &mut Took, state: &mut TakesState, cookie: u64, unit: 
 pub fn pass_on(state: &mut TakesState, item: &mut Item) {
     state.idle = 0;
     let head = &state.takes.head;
+    // Of others' queues it is not told what was taken together.
+    item.count = if state.depth == 0 { 0 } else { u64::from(head.others) };
     if head.others == 0 && head.queue != state.writer.pipe {
         item.claim = head.claim;
         item.putter = head.putter;
@@ -269,7 +271,7 @@ pub fn update(taken: &mut Taken, item: &Item, idle: u64) {
 
 /// False if what was taken was put by a thread that served nobody, as at a program's start.
 #[inline(always)]
-const fn is_for_somebody(taken: &Taken) -> bool {
+pub const fn is_for_somebody(taken: &Taken) -> bool {
     let by_unit = taken.putter != 0 && taken.putter & THREAD_UNIT == 0;
     by_unit || taken.claim.inherited.cookie != 0 || taken.claim.answers != 0
 }

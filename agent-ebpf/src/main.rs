@@ -3,7 +3,8 @@
 //! - `probes/`: one file per hook family, each with the prototype it relies on
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
 //! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take;
-//!   `messages`: what they write to pipes and read; `channels` and `timers`: what Go's put and take
+//!   `messages`: what they write to pipes and read; `channels` and `timers`: what Go's put and take; `answers`: whom they answer,
+//!   `batches`: what they take together
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -17,6 +18,10 @@
     )
 )]
 
+#[cfg(target_arch = "bpf")]
+mod answers;
+#[cfg(target_arch = "bpf")]
+mod batches;
 #[cfg(target_arch = "bpf")]
 mod channels;
 #[cfg(target_arch = "bpf")]

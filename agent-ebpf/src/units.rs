@@ -17,7 +17,7 @@ use crate::kernel::runtime::adapter;
 use crate::kernel::task::Task;
 use crate::kernel::{go, python};
 use crate::maps::{OVER_SHARE, SENDS_FOR, TAKES, Thread, UNITS, Value};
-use crate::{emit, items};
+use crate::{batches, emit, items};
 
 /// No request.
 const NO_TAG: Tag = Tag { cookie: 0, offset: 0 };
@@ -57,6 +57,10 @@ pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     } else if works_as_its_thread(thread.took, &state) {
         items::tell_of_thread(cookie, state.unit.id, seq);
     }
+    if serves == 0 {
+        state.called = cookie;
+        state.answers = 0;
+    }
     state.told = 1;
     running(&mut thread).unit = state.unit;
     tell_running(task, &mut thread, cookie, seq)
@@ -88,11 +92,16 @@ pub fn created_by(task: Task, creator: u64, child: u64) -> Option<()> {
     bear(task, &mut thread, creator, child)
 }
 
-/// A unit had a connection send a request: another unit does that, for whoever asks.
+/// A unit had a connection send a request, which is not known if its cookie is 0: another unit does that, for whoever asks.
 #[inline(always)]
 pub fn has_sent(task: Task, address: u64, cookie: u64) -> Option<()> {
     let mut thread = task.thread()?;
     let mut state = unit(task, &mut thread, address)?;
+    state.called = cookie;
+    state.answers = 0;
+    if cookie == 0 {
+        return None;
+    }
     state.told = 1;
     // Where there is no room, nobody is known to have sent it.
     let _ = SENDS_FOR.insert(&cookie, &*state, u64::from(BPF_ANY));
@@ -151,13 +160,18 @@ fn bear(task: Task, thread: &mut Thread, creator: Value<UnitState>, child: u64) 
     if thread.unit.told != 0 {
         tell_birth(task, thread);
     }
+    if thread.item.count != 0 {
+        batches::hands(thread);
+    }
     Some(())
 }
 
-/// Writes to the item in the thread's storage what the current unit, or without one the thread, works for, and who says so.
+/// Writes to the item in the thread's storage what the current unit, or without one the thread, works for, and who says so; and
+/// as its count for how many others, if that is nobody alone.
 #[inline(always)]
 pub fn carry(thread: &mut Thread, current: Option<Value<UnitState>>) {
     thread.item.claim = NO_CLAIM;
+    thread.item.count = 0;
     let Some(state) = current else {
         thread.item.putter = number(thread);
         return carry_of_thread(thread);
@@ -301,6 +315,8 @@ pub fn full(task: Task, reason: u16) {
 fn insert(task: Task, thread: &mut Thread) -> Option<()> {
     thread.unit.address = thread.key.address;
     thread.unit.lent = 0;
+    thread.unit.called = 0;
+    thread.unit.answers = 0;
     if is_over_share(task) || UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
         full(task, loss::UNITS_FULL);
         return None;
@@ -331,7 +347,7 @@ fn key(task: Task, thread: &mut Thread, address: u64) {
 }
 
 #[inline(always)]
-const fn carries_nothing(unit: &Unit) -> bool {
+pub const fn carries_nothing(unit: &Unit) -> bool {
     unit.own.cookie == 0 && unit.claim.inherited.cookie == 0 && unit.claim.answers == 0
 }
 

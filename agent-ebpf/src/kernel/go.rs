@@ -87,6 +87,12 @@ pub fn caller(go: &Go, thread: &mut Thread, g: u64, mut frame: u64) -> u64 {
     owner::UNKNOWN
 }
 
+/// True of code that closes channels for other reasons than to answer: it cancels, or hands on a permit.
+#[inline(always)]
+pub const fn closes_for_others(go: &Go, address: u64) -> bool {
+    is_within(go.cancels, address) || is_within(go.permits, address)
+}
+
 #[inline(always)]
 const fn is_within(code: [u64; 2], address: u64) -> bool {
     code[0] <= address && address < code[1]

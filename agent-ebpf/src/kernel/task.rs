@@ -233,6 +233,12 @@ impl Registers {
         load(self.0, 32)
     }
 
+    /// `rsp`: the stack.
+    #[inline(always)]
+    pub fn rsp(self) -> u64 {
+        load(self.0, 152)
+    }
+
     /// `rcx`: the third argument of Go's functions.
     #[inline(always)]
     pub fn rcx(self) -> u64 {

@@ -155,9 +155,7 @@ fn calls(connection: u64, g: u64) -> Option<()> {
     if caller == 0 || go.connection == 0 {
         return None;
     }
-    let tcp: u64 = read(connection + u64::from(go.connection))?;
-    let socket: u64 = read(tcp)?;
-    let descriptor: u64 = read(socket + DESCRIPTOR)?;
-    let cookie = task.cookie_of(descriptor as u32);
-    if cookie == 0 { None } else { units::has_sent(task, caller, cookie) }
+    let tcp = read::<u64>(connection + u64::from(go.connection));
+    let descriptor = tcp.and_then(read::<u64>).and_then(|socket| read::<u64>(socket + DESCRIPTOR));
+    units::has_sent(task, caller, descriptor.map_or(0, |descriptor| task.cookie_of(descriptor as u32)))
 }

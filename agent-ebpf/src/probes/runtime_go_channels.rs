@@ -9,6 +9,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
 
+use crate::answers;
 use crate::channels::{NO_WORK, put, put_by, take, take_out};
 use crate::kernel::go::{self, caller, number, owner, running};
 use crate::kernel::task::{Registers, Task};
@@ -23,6 +24,8 @@ const BUFFER: u64 = 16;
 const SIZE: u64 = 24;
 /// `sudog.elem`: what is to be copied.
 const ELEMENT: u64 = 24;
+/// What a function value has captured, behind the address of its code.
+const CAPTURED: u64 = 8;
 /// Where a function keeps its first and its second argument: above its frame.
 const FIRST: u64 = 16;
 const SECOND: u64 = 24;
@@ -104,6 +107,36 @@ pub fn go_refill_in(ctx: ProbeContext) -> u32 {
         takes(NO_WORK, slot, frame, registers.r14());
     }
     0
+}
+
+/// A channel was closed, and a goroutine that waited for it is woken: by a function value that the stack begins with, which has
+/// its `g` behind the code's address.
+#[uprobe]
+pub fn go_close_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    let wakes: u64 = read(registers.rsp()).unwrap_or(0);
+    closes(read(wakes + CAPTURED).unwrap_or(0), registers.rbp(), registers.r14());
+    0
+}
+
+/// The same, where it is woken by a call: its `g` is in rax.
+#[uprobe]
+pub fn go_closec_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    closes(registers.rax(), registers.rbp(), registers.r14());
+    0
+}
+
+#[inline(never)]
+fn closes(waiting: u64, frame: u64, g: u64) -> Option<()> {
+    let task = Task::current();
+    let go = watched(task)?;
+    let mut thread = task.thread()?;
+    let unit = answers::works_for_nobody(task, &mut thread, running(&go, g))?;
+    if caller(&go, &mut thread, g, frame) != owner::PROGRAM || go::closes_for_others(&go, thread.frame.back) {
+        return None;
+    }
+    answers::answers(task, &mut thread, unit, number(&go, waiting))
 }
 
 #[inline(never)]

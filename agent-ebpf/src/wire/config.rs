@@ -270,6 +270,10 @@ pub struct Go {
     pub runtime: [u64; 2],
     /// Where net/http's code begins and ends: what that hands to itself says nothing.
     pub http: [u64; 2],
+    /// Where the code of contexts begins and ends, which closes channels to cancel.
+    pub cancels: [u64; 2],
+    /// The same of golang.org/x/sync/semaphore, which closes them to hand on a permit.
+    pub permits: [u64; 2],
 }
 
 /// Key of the map of units.
@@ -302,6 +306,10 @@ pub struct UnitState {
     pub address: u64,
     /// The channel that it last took something from which is none of its work.
     pub lent: u64,
+    /// Socket that it called over last; 0 if there is none, or it is not known.
+    pub called: u64,
+    /// How many it answered since, as [`super::record::Answered`] tells.
+    pub answers: u64,
 }
 
 /// Value of the map of items: what was put into a queue and not taken yet.
@@ -326,7 +334,7 @@ pub struct Item {
 pub struct TakesState {
     /// As records tell it.
     pub takes: super::record::Takes,
-    /// 1 if the unit has not acted since it took something.
+    /// 0 if the unit has acted since it took something; else 1, and how many things it was told that it gathered since.
     pub idle: u64,
     /// Who wrote what it read last from a pipe.
     pub writer: super::record::Writer,
@@ -364,9 +372,9 @@ pub struct Message {
 const _: () = {
     assert!(size_of::<Python>() == 88);
     assert!(size_of::<Deques>() == 24);
-    assert!(size_of::<Go>() == 88);
+    assert!(size_of::<Go>() == 120);
     assert!(size_of::<UnitKey>() == 24);
-    assert!(size_of::<UnitState>() == 96);
+    assert!(size_of::<UnitState>() == 112);
     assert!(size_of::<Item>() == 72);
     assert!(size_of::<TakesState>() == 200);
     assert!(size_of::<MessageKey>() == 80);

@@ -64,6 +64,10 @@ pub mod program {
     pub const GO_FETCH: &str = "go_fetch_in";
     /// Probe in the same, where that is put into a full channel's buffer behind what is taken from it.
     pub const GO_REFILL: &str = "go_refill_in";
+    /// Probe in `runtime.closechan`, where one that waited is woken, by a function value.
+    pub const GO_CLOSE: &str = "go_close_in";
+    /// The same where it is woken by a call, as up to 1.20.
+    pub const GO_CLOSE_CALL: &str = "go_closec_in";
     /// Probe in `time.AfterFunc`.
     pub const GO_TIMER: &str = "go_timer_in";
     /// Probe in `time.stopTimer`.
@@ -106,4 +110,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_10";
+pub const SETTINGS: &str = "SETTINGS_11";

@@ -35,6 +35,12 @@ pub mod kind {
     pub const RETURNED: u16 = 13;
     /// [`super::Piped`]: who wrote what the unit that is told next read from a pipe last.
     pub const PIPED: u16 = 14;
+    /// [`super::Answered`]: a unit that works for nobody known woke one that has a request.
+    pub const ANSWERED: u16 = 15;
+    /// [`super::Gathered`]: one of the things that a unit took for several.
+    pub const GATHERED: u16 = 16;
+    /// [`super::Handed`]: a unit that took things for several created another one.
+    pub const HANDED: u16 = 17;
 }
 
 /// The first bytes of every record.
@@ -499,7 +505,74 @@ pub struct Returned {
     pub queue: u64,
 }
 
+/// A unit that works for nobody known, and called, closed a channel that a unit waited for which has a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Answered {
+    /// `kind` is [`kind::ANSWERED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// The process's lossy epoch.
+    pub lossy: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that closed it.
+    pub unit: u64,
+    /// What the one that waited had read.
+    pub request: Tag,
+    /// Socket that the first one called over last.
+    pub called: u64,
+    /// How many it woke like this since it called, this one included.
+    pub nth: u64,
+}
+
+/// Things of one batch that are told of, and one more, which says that there are more.
+pub const GATHERED_MAX: u64 = 8;
+
+/// One of the things that a unit took, for several, without having acted in between: told when the second one is taken, of both,
+/// and then of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Gathered {
+    /// `kind` is [`kind::GATHERED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// The process's lossy epoch.
+    pub lossy: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that took it.
+    pub unit: u64,
+    /// Its place in the batch, from 0 on.
+    pub nth: u64,
+    /// What was taken; how often is 0.
+    pub taken: Taken,
+}
+
+/// A unit that took things for several, and has not acted since, created another one: that one works for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Handed {
+    /// `kind` is [`kind::HANDED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// Zero.
+    pub pad: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that gathered.
+    pub unit: u64,
+    /// The created unit.
+    pub child: u64,
+}
+
 const _: () = {
+    assert!(size_of::<Gathered>() == 120);
+    assert!(size_of::<Handed>() == 48);
+    assert!(size_of::<Answered>() == 72);
     assert!(size_of::<Claim>() == 40);
     assert!(size_of::<Taken>() == 72);
     assert!(size_of::<Took>() == 184);

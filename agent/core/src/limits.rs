@@ -42,6 +42,14 @@ pub const UNITS_MAX: usize = 65_536;
 /// taken for work until something is put back again.
 pub const LENDING_QUEUES_MAX: usize = 16_384;
 
+/// Calls that must have been answered in a process, each for one request, before an answer tells whom a call was made for.
+/// A worker that also answers without a call, or calls without an answer, shows itself in so many.
+pub const ANSWERING_MIN: u32 = 16;
+
+/// A process in which a unit answered several requests after one call is not believed for so long: the answers of such units are
+/// told apart from others by nothing.
+pub const ANSWERING_NS: u64 = 60_000_000_000;
+
 /// A queue that nothing was put back into for so long may be another one at its address.
 pub const LENDING_NS: u64 = 60_000_000_000;
 

@@ -81,6 +81,9 @@ impl Facts {
             | Event::Took { .. }
             | Event::Piped { .. }
             | Event::Returned { .. }
+            | Event::Answered(_)
+            | Event::Gathered(_)
+            | Event::Handed { .. }
             | Event::Process(_) => {}
         }
     }

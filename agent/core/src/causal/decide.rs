@@ -111,10 +111,46 @@ impl Causes {
             }
             Judgement::Continued(_, None) | Judgement::Orphan(_) | Judgement::Root => None,
         };
+        let several = match judgement {
+            Judgement::Orphan(OrphanReason::NoLineage | OrphanReason::AmbiguousBatch) => self.several(key, moment)?,
+            _ => None,
+        };
         let Some(half) = self.halves.get(key) else { return Ok(None) };
-        let decided = self.judged(half, judgement, cause);
+        let decided = match several {
+            Some((causes, confidence)) => self.linked_to(half, &causes, confidence),
+            None => self.judged(half, judgement, cause),
+        };
         self.stats.conflicts += u64::from(decided.decision.conflict);
         Ok(Some(decided))
+    }
+
+    /// What the requests hand on that a call was made for, if there are several.
+    fn several(&mut self, key: HalfKey, moment: Moment) -> Result<Option<(Vec<Legacy>, Confidence)>, Pending> {
+        let Some(half) = self.halves.get(key) else { return Ok(None) };
+        let Some((causes, confidence)) = self.made_for_several(half, self.asked(half)) else { return Ok(None) };
+        let mut legacies = Vec::new();
+        for cause in causes {
+            // One that stems from the call itself is no evidence, so the others are not all.
+            let Some(legacy) = self.decide(cause, moment)? else { return Ok(None) };
+            legacies.push(legacy);
+        }
+        Ok(Some((legacies, confidence)))
+    }
+
+    /// A call for several requests has no parent, and is linked to each of them.
+    fn linked_to(&self, half: &Half, causes: &[Legacy], confidence: Confidence) -> Decided {
+        let mut decided = self.root(half, Evidence::Item, confidence);
+        decided.excluded |= causes.iter().all(|cause| cause.excluded);
+        decided.decision.links = causes
+            .iter()
+            .filter(|cause| !cause.excluded)
+            .map(|cause| SpanLink {
+                trace_id: cause.trace_id,
+                span_id: cause.span_id,
+                attributes: vec![(names::EVIDENCE, Value::String(Evidence::Item.name().into()))],
+            })
+            .collect();
+        decided
     }
 
     /// What a judgement decides, with what the cause that it names hands on.

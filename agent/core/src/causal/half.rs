@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use crate::causal::identity::ExchangeId;
 use crate::conn::Ends;
-use crate::decode::{Connect, Takes, Unit, Writer};
+use crate::decode::{Connect, Tag, Taken, Takes, Unit, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -55,10 +55,38 @@ pub struct Half {
     pub takes: Option<Box<Takes>>,
     /// Who wrote what it had read from a pipe last.
     pub writer: Option<Box<Writer>>,
+    /// Whom its unit answered next, at a client, if it works for nobody known.
+    pub answer: Option<Box<Answer>>,
+    /// What its unit took for several, or the one that created that did.
+    pub batch: Option<Arc<Batch>>,
     /// Bytes of memory it takes, about, as they were counted: [`Self::size`] when it last changed.
     pub bytes: usize,
     /// What was decided, for good.
     pub decided: Option<Decided>,
+}
+
+/// A unit answered a request after a call of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What the one that waited had read.
+    pub request: Tag,
+    /// When.
+    pub time: BootNanos,
+    /// The lossy epoch of its process then.
+    pub lossy: u32,
+    /// It answered others too before it called again, or may have.
+    pub several: bool,
+}
+
+/// What a unit took for several without having acted in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Each of them.
+    pub taken: Vec<Taken>,
+    /// The lossy epoch of the process as it took the first one.
+    pub lossy: u32,
+    /// Not all of them are there.
+    pub partial: bool,
 }
 
 /// A decision that spans were, or will be, built from: it never changes.
@@ -141,6 +169,7 @@ impl Half {
             + size_of::<Self>()
             + self.takes.as_deref().map_or(0, size_of_val)
             + self.writer.as_deref().map_or(0, size_of_val)
+            + self.answer.as_deref().map_or(0, size_of_val)
             + method.len()
             + target.len()
             + text

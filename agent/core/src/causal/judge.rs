@@ -297,7 +297,7 @@ impl Causes {
         }
     }
 
-    fn missed_since(&self, process: ProcessId, time: BootNanos) -> bool {
+    pub(super) fn missed_since(&self, process: ProcessId, time: BootNanos) -> bool {
         self.lineage.process(process).and_then(|process| process.missed).is_some_and(|missed| missed >= time)
     }
 

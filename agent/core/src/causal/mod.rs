@@ -29,14 +29,16 @@ use std::sync::Arc;
 
 use decide::On;
 use explain::Explanation;
-use half::Half;
+use half::{Answer, Half};
 use halves::Halves;
 use identity::{ExchangeId, Minter};
 use lineage::{Acted, Lineage};
 use units::Units;
 use waiting::Waiting;
 
-use crate::decode::{Actor, Direction, Exit, Fork, Link, Opened, Process, Running, Takes, UnitBorn, Writer};
+use crate::decode::{
+    Actor, Answered, Direction, Exit, Fork, Gathered, Link, Opened, Process, Running, Takes, UnitBorn, Writer,
+};
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
 use crate::limits::{PROCESSES_MAX, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
@@ -153,6 +155,38 @@ impl Causes {
         self.units.returned(process, queue, time);
     }
 
+    /// A unit took one of the things that it takes for several.
+    pub fn gathered(&mut self, gathered: &Gathered) {
+        self.units.gathered(gathered);
+    }
+
+    /// A unit that took things for several created one that works for all of them.
+    pub fn handed(&mut self, process: ProcessId, unit: UnitId, child: UnitId) {
+        self.units.handed(process, unit, child);
+    }
+
+    /// A unit that works for nobody known answered a request.
+    pub fn answers(&mut self, answered: &Answered) {
+        let Answered { process, unit, request, time, lossy, called, nth } = *answered;
+        // The records of a call may have been lost: then it is not taken for the one before.
+        let call =
+            self.halves.of_socket(called).rfind(|half| half.request.role == Role::Client && half.start() <= time);
+        let by_it = |half: &&Half| half.process == process && half.unit.is_some_and(|known| known.id == unit);
+        let Some(call) = call.filter(by_it).map(|half| half.request.key) else { return };
+        let Some(half) = self.halves.get_mut(call).filter(|half| half.batch.is_none()) else { return };
+        match &mut half.answer {
+            Some(known) if known.request == request => {}
+            None if nth == 1 => {
+                half.answer = Some(Box::new(Answer { request, time, lossy, several: false }));
+                self.units.answered(process, unit);
+            }
+            answer => {
+                *answer = Some(Box::new(Answer { request, time, lossy, several: true }));
+                self.units.answers_several(process, time);
+            }
+        }
+    }
+
     /// A unit is no more.
     pub fn unit_ended(&mut self, process: ProcessId, unit: UnitId, time: BootNanos) {
         self.units.ended(process, unit, time);
@@ -221,6 +255,10 @@ impl Causes {
             if let Some(unit) = half.unit {
                 half.takes = self.units.takes(unit.id, thread, half.request.actor.seq);
                 half.writer = self.units.writer(half.process, unit.id, half.request.actor.seq).map(Box::new);
+                half.batch = self.units.batch(&half);
+                if runtime::answers::is_nobodys(&half) {
+                    self.units.calls(half.process, unit.id);
+                }
             }
         }
         self.waiting.begin(half.start(), key);

@@ -3,12 +3,19 @@
 //! Only units that were told of are known: those that call, that answer, or that were created by one without a tag.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use crate::decode::{Running, Takes, UnitBorn, Writer};
+use agent_ebpf::wire::record::GATHERED_MAX;
+
+use crate::causal::half::{Batch, Half};
+use crate::decode::{Gathered, Running, Takes, UnitBorn, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
-use crate::limits::{EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
+use crate::limits::{ANSWERING_MIN, ANSWERING_NS, EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
 type Key = (ProcessId, UnitId);
+
+/// Of a unit's calls that were answered, the share that may go unanswered: a client that leaves is answered by nobody.
+const ANSWERED_SHARE: u32 = 8;
 
 /// What is known of a unit.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +31,31 @@ pub struct Known {
     takes: Option<Told>,
     /// Who wrote what it had read from a pipe when it acted last, and the number of that act.
     writer: Option<(u32, Writer)>,
+    calls: Calls,
+    /// What it took for several last.
+    gathers: Option<Arc<Batch>>,
+    /// What it works for that the one took which created it.
+    handed: Option<Arc<Batch>>,
+}
+
+/// Calls of a unit that works for nobody known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calls {
+    /// After which it answered a request.
+    answered: u32,
+    /// After which it called again.
+    unanswered: u32,
+    /// The last one is neither yet.
+    open: bool,
+}
+
+/// How the units of a process answer that work for nobody known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answering {
+    /// Calls after which one request was answered, since it was seen otherwise.
+    answered: u32,
+    /// When several were last.
+    several: Option<BootNanos>,
 }
 
 /// What a unit had taken from queues when it acted last.
@@ -65,6 +97,7 @@ pub struct Units {
     ended: VecDeque<(BootNanos, Key)>,
     /// Queues that lend what is in them, and when that was seen last. Their addresses are used again.
     lending: BTreeMap<(ProcessId, u64), BootNanos>,
+    answering: BTreeMap<ProcessId, Answering>,
 }
 
 impl Units {
@@ -152,6 +185,68 @@ impl Units {
         self.lending.insert((process, queue), time);
     }
 
+    /// A unit took one of the things that it takes for several.
+    pub fn gathered(&mut self, gathered: &Gathered) {
+        let known = self.entry((gathered.process, gathered.unit));
+        if gathered.nth == 0 {
+            known.gathers = Some(Arc::new(Batch { lossy: gathered.lossy, ..Batch::default() }));
+        }
+        let batch = Arc::make_mut(known.gathers.get_or_insert_default());
+        if gathered.nth == batch.taken.len() as u64 && gathered.nth < GATHERED_MAX {
+            batch.taken.push(gathered.taken);
+        } else {
+            batch.partial = true;
+        }
+    }
+
+    /// It created a unit that works for all of them.
+    pub fn handed(&mut self, process: ProcessId, unit: UnitId, child: UnitId) {
+        let gathers = self.get(process, unit).and_then(|known| known.gathers.clone());
+        self.entry((process, child)).handed = gathers;
+    }
+
+    /// What a call was made for, if that is several things: what its unit took without having acted in between, or what the one
+    /// that created it had taken, if it took nothing itself.
+    #[must_use]
+    pub fn batch(&self, half: &Half) -> Option<Arc<Batch>> {
+        let known = self.get(half.process, half.unit?.id)?;
+        match half.takes.as_deref() {
+            Some(takes) => known.gathers.clone().filter(|_| takes.iter().flatten().any(|taken| taken.others > 0)),
+            None => known.handed.clone(),
+        }
+    }
+
+    /// A unit calls that works for nobody known.
+    pub fn calls(&mut self, process: ProcessId, unit: UnitId) {
+        let calls = &mut self.entry((process, unit)).calls;
+        calls.unanswered = calls.unanswered.saturating_add(u32::from(calls.open));
+        calls.open = true;
+    }
+
+    /// It answered a request, the first one since it called.
+    pub fn answered(&mut self, process: ProcessId, unit: UnitId) {
+        let calls = &mut self.entry((process, unit)).calls;
+        calls.answered = calls.answered.saturating_add(1);
+        calls.open = false;
+        let answering = self.answering.entry(process).or_default();
+        answering.answered = answering.answered.saturating_add(1);
+    }
+
+    /// It answered more than one, so either it called for several or not for each.
+    pub fn answers_several(&mut self, process: ProcessId, time: BootNanos) {
+        self.answering.insert(process, Answering { answered: 0, several: Some(time) });
+    }
+
+    /// True if a unit's calls and answers take turns, and those of others in its process that work for nobody known.
+    #[must_use]
+    pub fn takes_turns(&self, process: ProcessId, unit: UnitId, now: BootNanos) -> bool {
+        let all = self.answering.get(&process).is_some_and(|all| {
+            all.answered >= ANSWERING_MIN && all.several.is_none_or(|seen| now.since(seen) >= ANSWERING_NS)
+        });
+        let calls = self.get(process, unit).map(|known| known.calls).unwrap_or_default();
+        all && calls.unanswered <= calls.answered / ANSWERED_SHARE
+    }
+
     /// A unit was created by one that carried no tag.
     pub fn born(&mut self, born: &UnitBorn) {
         self.entry((born.process, born.unit)).born = Some((born.creator, born.time));
@@ -172,6 +267,7 @@ impl Units {
             self.known.remove(&key);
         }
         self.lending.retain(|(of, _), _| *of != process);
+        self.answering.remove(&process);
     }
 
     /// Forgets what ended long ago. Returns how many had to be forgotten without an end.

@@ -90,6 +90,21 @@ pub enum Event {
         /// When the unit acted.
         time: BootNanos,
     },
+    /// A unit that works for nobody known, and called, woke one that has a request.
+    Answered(Answered),
+    /// One of the things that a unit took for several.
+    Gathered(Box<Gathered>),
+    /// A unit that took things for several created one that works for all of them.
+    Handed {
+        /// The process of both.
+        process: ProcessId,
+        /// The unit that took them.
+        unit: UnitId,
+        /// The created unit.
+        child: UnitId,
+        /// When.
+        time: BootNanos,
+    },
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
@@ -433,6 +448,42 @@ pub struct UnitBorn {
     pub creator: UnitId,
 }
 
+/// A unit that works for nobody known, and called, closed a channel that one waited for which has a request of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// When.
+    pub time: BootNanos,
+    /// The process of both.
+    pub process: ProcessId,
+    /// Its lossy epoch then.
+    pub lossy: u32,
+    /// The unit that closed it.
+    pub unit: UnitId,
+    /// What the one that waited had read.
+    pub request: Tag,
+    /// The socket that the first one called over last.
+    pub called: SockCookie,
+    /// How many it woke like this since that call, this one included.
+    pub nth: u64,
+}
+
+/// One of the things that a unit took, for several, without having acted in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gathered {
+    /// When the unit took what made several of them.
+    pub time: BootNanos,
+    /// The unit's process.
+    pub process: ProcessId,
+    /// Its lossy epoch then.
+    pub lossy: u32,
+    /// The unit.
+    pub unit: UnitId,
+    /// Its place among them, from 0 on.
+    pub nth: u64,
+    /// What was taken.
+    pub taken: Taken,
+}
+
 impl Event {
     /// When it happened; none for facts of the host, which have no time of their own.
     #[must_use]
@@ -446,12 +497,15 @@ impl Event {
             | Self::UnitEnded { time, .. }
             | Self::Took { time, .. }
             | Self::Returned { time, .. }
+            | Self::Handed { time, .. }
             | Self::Piped { time, .. } => Some(*time),
             Self::Fork(fork) => Some(fork.time),
             Self::Exit(exit) => Some(exit.time),
             Self::Listen(listen) => Some(listen.time),
             Self::Running(running) => Some(running.time),
             Self::UnitBorn(born) => Some(born.time),
+            Self::Answered(answered) => Some(answered.time),
+            Self::Gathered(gathered) => Some(gathered.time),
             Self::Process(_) => None,
         }
     }
@@ -468,9 +522,12 @@ impl Event {
             Self::Listen(listen) => Some(listen.process),
             Self::Running(running) => Some(running.thread.process),
             Self::UnitBorn(born) => Some(born.process),
+            Self::Answered(answered) => Some(answered.process),
+            Self::Gathered(gathered) => Some(gathered.process),
             Self::UnitEnded { process, .. }
             | Self::Took { process, .. }
             | Self::Returned { process, .. }
+            | Self::Handed { process, .. }
             | Self::Piped { process, .. } => Some(*process),
             Self::Count(_) | Self::Closing { .. } | Self::Process(_) => None,
         }

@@ -5,7 +5,7 @@ mod gap;
 mod record;
 
 pub use event::{
-    Actor, Address, Bases, CaptureGap, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
-    Link, Listen, Open, Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn, Writer,
+    Actor, Address, Answered, Bases, CaptureGap, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event,
+    Exit, Fork, Gathered, Link, Listen, Open, Opened, Process, Running, Tag, Taken, Takes, Unit, UnitBorn, Writer,
 };
 pub use record::{Error, Room, decode};

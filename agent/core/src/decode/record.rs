@@ -9,8 +9,8 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
-    Actor, Address, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork, Link, Listen,
-    Open, Opened, Running, Tag, Taken, Unit, UnitBorn, Writer,
+    Actor, Address, Answered, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
+    Gathered, Link, Listen, Open, Opened, Running, Tag, Taken, Unit, UnitBorn, Writer,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
 
@@ -138,6 +138,35 @@ pub fn decode(bytes: &[u8], room: &mut Room) -> Result<Event, Error> {
             let process = process(layout.tgid, layout.start);
             let writer = writer(&layout.writer);
             Ok(Event::Piped { process, unit: UnitId(layout.unit), seq: layout.seq, writer, time })
+        }
+        kind::ANSWERED => {
+            let layout = read::<wire::Answered>(bytes, header.kind)?.0;
+            let request = tag(layout.request).ok_or(Error::Value(header.kind))?;
+            Ok(Event::Answered(Answered {
+                time,
+                process: process(layout.tgid, layout.start),
+                lossy: layout.lossy,
+                unit: UnitId(layout.unit),
+                request,
+                called: SockCookie(layout.called),
+                nth: layout.nth,
+            }))
+        }
+        kind::GATHERED => {
+            let layout = read::<wire::Gathered>(bytes, header.kind)?.0;
+            Ok(Event::Gathered(Box::new(Gathered {
+                time,
+                process: process(layout.tgid, layout.start),
+                lossy: layout.lossy,
+                unit: UnitId(layout.unit),
+                nth: layout.nth,
+                taken: taken(&layout.taken),
+            })))
+        }
+        kind::HANDED => {
+            let layout = read::<wire::Handed>(bytes, header.kind)?.0;
+            let (unit, child) = (UnitId(layout.unit), UnitId(layout.child));
+            Ok(Event::Handed { process: process(layout.tgid, layout.start), unit, child, time })
         }
         other => Err(Error::Kind(other)),
     }

@@ -104,6 +104,9 @@ impl Engine {
             Event::Took { process, unit, seq, takes, .. } => self.causes.took(process, unit, seq, takes),
             Event::Returned { process, queue, time } => self.causes.returned(process, queue, time),
             Event::Piped { process, unit, seq, writer, .. } => self.causes.piped(process, unit, seq, writer),
+            Event::Answered(answered) => self.causes.answers(&answered),
+            Event::Gathered(gathered) => self.causes.gathered(&gathered),
+            Event::Handed { process, unit, child, .. } => self.causes.handed(process, unit, child),
             // Targets by port are the agent's business.
             Event::Listen(_) => {}
         }
@@ -332,6 +335,8 @@ impl Engine {
             unit: None,
             takes: None,
             writer: None,
+            answer: None,
+            batch: None,
             bytes: 0,
             decided: None,
             request,

@@ -20,6 +20,8 @@ pub enum Evidence {
     Unit,
     /// The unit of a runtime that made the call took something from a queue that was put there for the request.
     Item,
+    /// The unit of a runtime that made the call answered the request next, and calls for one request at a time.
+    Answer,
     /// A known discipline of nginx.
     Nginx,
     /// Nothing caused it: the first span of its trace.
@@ -30,13 +32,14 @@ pub enum Evidence {
 
 impl Evidence {
     /// All of them, in the order docs list them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Peer,
         Self::Wire,
         Self::Thread,
         Self::Birth,
         Self::Unit,
         Self::Item,
+        Self::Answer,
         Self::Nginx,
         Self::Root,
         Self::None,
@@ -52,6 +55,7 @@ impl Evidence {
             Self::Birth => "birth",
             Self::Unit => "unit",
             Self::Item => "item",
+            Self::Answer => "answer",
             Self::Nginx => "nginx",
             Self::Root => "root",
             Self::None => "none",
@@ -75,6 +79,10 @@ impl Evidence {
             Self::Item => {
                 "the runtime's own unit that made the call took something from a queue, or from a pipe between processes, that was \
                  put there for the request"
+            }
+            Self::Answer => {
+                "the runtime's own unit that made the call woke the request's own next, which had waited for it, and takes turns \
+                 between calls and answers"
             }
             Self::Nginx => "nginx made the call in the turn of the request, or over the connection it opened for it",
             Self::Root => "the first span of its trace: nothing observed caused it",

@@ -309,6 +309,8 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
             program::GO_REFILL,
             program::GO_PUT_SELECT,
             program::GO_PUT,
+            program::GO_CLOSE,
+            program::GO_CLOSE_CALL,
             program::GO_TIMER_STOP,
             program::GO_TIMER_RESET,
             program::GO_TIMER,

@@ -92,6 +92,10 @@ fn verdict(decided: &Decided) -> String {
             format!("parent {parent}, by {}, {}", decision.evidence.name(), decision.confidence.name())
         }
         (None, Some(reason)) => format!("an orphan ({}): {}", reason.name(), reason.meaning()),
+        (None, None) if !decision.links.is_empty() => {
+            let (evidence, confidence) = (decision.evidence.name(), decision.confidence.name());
+            format!("made for several, so without a parent, by {evidence}, {confidence}")
+        }
         (None, None) => "the root of its trace: its process was serving nothing that is known".into(),
     };
     for link in &decision.links {

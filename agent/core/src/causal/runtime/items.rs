@@ -32,7 +32,7 @@ impl Causes {
         })
     }
 
-    fn put_for(&self, half: &Half, taken: &Taken) -> Result<HalfKey, OrphanReason> {
+    pub(super) fn put_for(&self, half: &Half, taken: &Taken) -> Result<HalfKey, OrphanReason> {
         let Some(put) = taken.put.filter(|_| taken.others == 0) else {
             let batch = taken.others > 0;
             return Err(if batch { OrphanReason::AmbiguousBatch } else { OrphanReason::WorkerWithoutItem });

@@ -1,5 +1,7 @@
 //! Rules of runtimes and programs whose discipline is known.
 
+pub mod answers;
+mod batches;
 mod items;
 pub mod nginx;
 mod units;

@@ -67,6 +67,7 @@ impl Causes {
                 }
             },
             (Opinion::Silent(_), Some(Err(reason))) => Opinion::Silent(reason),
+            (Opinion::Silent(OrphanReason::NoLineage), None) => self.by_answer(half, asked, moment),
             (born, _) => born,
         })
     }
@@ -140,7 +141,7 @@ impl Causes {
     }
 
     /// True if a request was open as the call was made; the reason why it proves nothing, if so.
-    fn proven(&self, half: &Half, key: HalfKey, asked: BootNanos) -> Result<bool, OrphanReason> {
+    pub(super) fn proven(&self, half: &Half, key: HalfKey, asked: BootNanos) -> Result<bool, OrphanReason> {
         let served = self.halves.get(key).ok_or(OrphanReason::NoLineage)?;
         // The epochs of the process that serves as it read and as it handed on, and of the one that calls as it took and now.
         let (handed, took) = if served.process == half.process {

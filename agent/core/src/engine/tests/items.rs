@@ -79,7 +79,8 @@ fn what_several_put_and_one_took_together_is_a_batch() {
     world.run(A, WORKER).take(A, 1).take(A, 2).call(A, &get("/batch", ""));
     close_both(&mut world, both);
     let spans = world.end();
-    assert_eq!(known(span(&spans, Kind::Client, "/batch")), ("none", "ambiguous batch"));
+    let batch = span(&spans, Kind::Client, "/batch");
+    assert_eq!((known(batch), batch.parent, batch.links.len()), (("item", "exact"), None, 2));
 }
 
 /// A worker that takes a connection from a pool works for its job all the same, and the pool's queue says nothing once

@@ -1,5 +1,7 @@
 //! Which call was caused by which request, and how that is known.
 
+mod answers;
+mod batches;
 mod births;
 mod bounds;
 mod clocks;

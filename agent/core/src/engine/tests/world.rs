@@ -1,5 +1,7 @@
 //! A small host for tests: processes, threads and connections that stamp events as the kernel half does.
 
+mod handing;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -74,6 +76,8 @@ pub struct World {
     takes: HashMap<(u32, u64), Takes>,
     /// Who wrote what units read from pipes, by process and unit.
     writers: HashMap<(u32, u64), Writer>,
+    /// Over which socket units called last, and how many they answered since, by process and unit.
+    called: HashMap<(u32, u64), (SockCookie, u64)>,
     /// Units that acted since they took something.
     acted: HashSet<(u32, u64)>,
     /// What units take is not told any more.
@@ -88,8 +92,17 @@ impl World {
     }
 
     pub fn excluding(excluded: fn(&str) -> bool) -> Self {
+        Self::of(Options { nonce: [1; 16], excluded: Box::new(excluded), explain: true })
+    }
+
+    /// One that does not explain what it decides, for long runs.
+    pub fn silent() -> Self {
+        Self::of(Options { nonce: [1; 16], excluded: Box::new(|_| false), explain: false })
+    }
+
+    fn of(options: Options) -> Self {
         Self {
-            engine: Engine::new(Options { nonce: [1; 16], excluded: Box::new(excluded), explain: true }),
+            engine: Engine::new(options),
             out: Output::default(),
             now: 1_000 * MILLISECOND,
             threads: HashMap::new(),
@@ -98,6 +111,7 @@ impl World {
             items: HashMap::new(),
             takes: HashMap::new(),
             writers: HashMap::new(),
+            called: HashMap::new(),
             acted: HashSet::new(),
             takes_lost: false,
             cookies: 0,
@@ -300,6 +314,10 @@ impl World {
         if born.answers.is_none() && born.inherited.is_none() {
             self.push(Event::UnitBorn(UnitBorn { time, process, unit: id, creator: parent.id }));
         }
+        if self.takes.get(&(by.0, creator)).is_some_and(|[head, _]| head.is_some_and(|head| head.others != 0)) {
+            self.acted.insert((by.0, creator));
+            self.push(Event::Handed { process, unit: parent.id, child: id, time });
+        }
         self.units.insert((by.0, child), born);
         self
     }
@@ -309,58 +327,6 @@ impl World {
         self.now += 1;
         self.units.remove(&(pid, unit));
         self.push(Event::UnitEnded { process: process(pid), unit: UnitId(unit), time: BootNanos(self.now) });
-        self
-    }
-
-    /// The unit that a thread runs puts an item into a queue.
-    pub fn put(&mut self, by: Actors, queue: u64, item: u64) -> &mut Self {
-        self.now += 1;
-        let (time, process) = (BootNanos(self.now), process(by.0));
-        let unit = self.units[&(by.0, self.unit_of(by))];
-        let claim = match unit {
-            Unit { inherited, answers: Some(_), since, via, .. } => {
-                Claim { inherited, answers: unit.answers, since: since.or(Some(time)), via }
-            }
-            Unit { own: Some(_), .. } => Claim { inherited: unit.own, via: Some(unit.id), ..Claim::default() },
-            Unit { inherited, via, .. } => Claim { inherited, via, ..Claim::default() },
-        };
-        let taken = Taken { queue, put: Some(time), putter: Some(unit.id), claim, takes: 0, others: 0 };
-        if self.takes.get(&(by.0, unit.id.0)).is_some_and(|takes| takes.iter().flatten().any(|one| one.queue == queue))
-        {
-            self.push(Event::Returned { process, queue, time });
-        }
-        self.items.insert((by.0, item), taken);
-        self
-    }
-
-    /// The unit that a thread runs takes an item from the queue that it was put into.
-    pub fn take(&mut self, by: Actors, item: u64) -> &mut Self {
-        self.now += 1;
-        let unit = self.unit_of(by);
-        let item = self.items.remove(&(by.0, item)).expect("an item that was put");
-        let [head, other] = self.takes.entry((by.0, unit)).or_default();
-        let slot = if head.is_none_or(|head| head.queue == item.queue) { head } else { other };
-        let before = slot.filter(|before| before.queue == item.queue);
-        let others =
-            u32::from(before.is_some_and(|before| !self.acted.contains(&(by.0, unit)) && before.claim != item.claim));
-        *slot = Some(Taken { takes: before.map_or(0, |before| before.takes) + 1, others, ..item });
-        self.acted.remove(&(by.0, unit));
-        self
-    }
-
-    /// The unit that a thread runs reads from a pipe what another process put there; with the lossy epochs of both, then.
-    pub fn receive(&mut self, by: Actors, from: u32, item: u64, [written, read]: [u32; 2]) -> &mut Self {
-        let message = self.items.remove(&(from, item)).expect("a message that was written");
-        let writer = Writer { pipe: message.queue, process: process(from), written, read };
-        self.writers.insert((by.0, self.unit_of(by)), writer);
-        self.items.insert((by.0, item), message);
-        self.take(by, item)
-    }
-
-    /// A unit is made for an item that was put somewhere: a timer's function, which runs in a unit of its own.
-    pub fn make_for(&mut self, pid: u32, item: u64, child: u64) -> &mut Self {
-        let Claim { inherited, via, .. } = self.items.remove(&(pid, item)).expect("an item that was put").claim;
-        self.units.insert((pid, child), Unit { id: UnitId(child), inherited, via, ..Unit::default() });
         self
     }
 
@@ -467,6 +433,9 @@ impl World {
                 unit.via = Some(unit.id);
                 unit.inherited = None;
             }
+        }
+        if let Some(unit) = carried.unit.filter(|_| direction == Direction::Send && asks && turn_start) {
+            self.called.insert((by.0, unit), (cookie, 0));
         }
         if self.fate == Fate::Shed {
             return self;

@@ -33,10 +33,14 @@ const HTTP: [&str; 6] = [
     "net/http.(*http2clientStream).",
     "net/http.(*http2serverConn).",
 ];
+/// Who closes channels to cancel.
+const CANCELS: [&str; 1] = ["context.(*cancelCtx)."];
+/// Who closes them to hand on a permit.
+const PERMITS: [&str; 1] = ["golang.org/x/sync/semaphore.(*Weighted)."];
 
 /// All sites, of what the linker left in, those of takes first; none if one is not as it is in the versions known.
 pub(super) fn sites(elf: &Elf<'_>, table: &Table<'_>, layout: &mut Go) -> Option<Sites> {
-    let [mcall, moves, clears, chansend, chanrecv, selectgo, send, recv] = table.find([
+    let [mcall, moves, clears, chansend, chanrecv, selectgo, send, recv, close, goready, systemstack] = table.find([
         "runtime.mcall",
         "runtime.typedmemmove",
         "runtime.typedmemclr",
@@ -45,6 +49,9 @@ pub(super) fn sites(elf: &Elf<'_>, table: &Table<'_>, layout: &mut Go) -> Option
         "runtime.selectgo",
         "runtime.send",
         "runtime.recv",
+        "runtime.closechan",
+        "runtime.goready",
+        "runtime.systemstack",
     ]);
     let [mcall, chansend, chanrecv] = [mcall?.code(elf)?, chansend?.code(elf)?, chanrecv?.code(elf)?];
     let buffers = Buffers { moves: moves?.start, clears: clears?.start };
@@ -63,11 +70,24 @@ pub(super) fn sites(elf: &Elf<'_>, table: &Table<'_>, layout: &mut Go) -> Option
     let copies = buffers.put(&chansend)?;
     put.push((program::GO_PUT, copies));
     sites.append(&mut put);
+    let close = close?.code(elf)?;
+    sites.push(match goready.and_then(|goready| only_call(&close, goready.start)) {
+        Some(woken) => (program::GO_CLOSE_CALL, woken),
+        None => (program::GO_CLOSE, only_call(&close, systemstack?.start)?),
+    });
     layout.channel_type = layout::channel_type(&chansend, copies)?;
     layout.g_frame = layout::frame(&mcall)?;
     layout.runtime = table.range(&RUNTIME)?;
     layout.http = table.range(&HTTP).unwrap_or_default();
+    layout.cancels = table.range(&CANCELS).unwrap_or_default();
+    layout.permits = table.range(&PERMITS).unwrap_or_default();
     Some(sites)
+}
+
+/// The one place where a function is called.
+fn only_call(code: &Code, function: u64) -> Option<u64> {
+    let mut calls = code.calls(function);
+    calls.next().filter(|_| calls.next().is_none())
 }
 
 /// The functions that copy and clear what is in a buffer.

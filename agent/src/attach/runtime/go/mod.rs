@@ -102,6 +102,8 @@ impl Image {
             coroutine: there(layout.coroutine),
             runtime: layout.runtime.map(there),
             http: layout.http.map(there),
+            cancels: layout.cancels.map(there),
+            permits: layout.permits.map(there),
             ..layout
         })
     }

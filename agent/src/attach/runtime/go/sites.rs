@@ -13,6 +13,8 @@
 //! | the call of `typedmemmove` in `selectgo` that no `typedmemclr` follows | the same; the cases in the frame |
 //! | the calls of `typedmemclr` behind a `typedmemmove` in `chanrecv`, `selectgo` | rax: the type, rbx: the slot, r14: `g` |
 //! | `send` and `recv`, behind the check of the stack | rax: the channel, rbx: who waits (`sudog`), r14: `g` |
+//! | the call of `goready` in `closechan`, up to 1.20 | rax: the `g` that is woken, r14: `g` |
+//! | the call of `systemstack` in `closechan`, later | the stack: the function value that wakes a `g`, which follows its code; r14: `g` |
 //! | the last call of `typedmemmove` in `recv` | rax: the type, rbx: the slot, rcx: what is put there, r14: `g` |
 //!
 //! The kernel emulates each of these instructions, and each is run once: a function's first instructions are run again where

@@ -31,7 +31,7 @@ const LINKED: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// What watches how goroutines hand over work, in the order it is attached in.
-const HANDING: [&str; 10] = [
+const HANDING: [&str; 11] = [
     program::GO_TAKE,
     program::GO_TAKE_SELECT,
     program::GO_FETCH,
@@ -39,6 +39,7 @@ const HANDING: [&str; 10] = [
     program::GO_REFILL,
     program::GO_PUT_SELECT,
     program::GO_PUT,
+    program::GO_CLOSE,
     program::GO_TIMER_STOP,
     program::GO_TIMER_RESET,
     program::GO_TIMER,
@@ -114,6 +115,7 @@ fn expected(version: &str, found: &agent_ebpf::wire::config::Go) -> agent_ebpf::
         // Where code is has to be asked of the symbols.
         runtime: found.runtime,
         http: found.http,
+        cancels: found.cancels,
         ..agent_ebpf::wire::config::Go::default()
     }
 }
@@ -146,7 +148,11 @@ fn every_link_of(go: &Go) {
         };
         assert_eq!(programs, [program::GO_ENDED, begins, program::GO_WRITER, program::GO_ROUND], "{version} {linked}");
         let handing: Vec<_> = build.handing.iter().map(|(program, _)| *program).collect();
-        assert_eq!(handing, HANDING, "{version} {linked}");
+        let mut expected = HANDING;
+        if minor(version) < 21 {
+            expected[7] = program::GO_CLOSE_CALL;
+        }
+        assert_eq!(handing, expected, "{version} {linked}");
         resumes(go, version, linked, cgo, arguments);
         let flags = arguments.iter().find_map(|one| one.strip_prefix("-ldflags=")).unwrap_or_default();
         let strips = format!("-ldflags={flags} -s -w");
@@ -200,6 +206,7 @@ fn the_table_of_symbols_agrees() {
             program::GO_PUT => function == "runtime.chansend",
             program::GO_PUT_SELECT => function == "runtime.selectgo",
             program::GO_HAND => function == "runtime.send",
+            program::GO_CLOSE | program::GO_CLOSE_CALL => function == "runtime.closechan",
             program::GO_FETCH | program::GO_REFILL => function == "runtime.recv",
             program::GO_TIMER => function == "time.AfterFunc",
             program::GO_TIMER_STOP => function == "time.stopTimer",
@@ -230,6 +237,9 @@ fn code_of_a_package_is_together() {
             ["main.", "runtime.", "net/http/", "context.", "golang.org/"].iter().any(|one| name.starts_with(one));
         assert!(!foreign, "{name}");
     }
+    let contexts = names(build.layout.cancels);
+    assert!(contexts.iter().any(|name| name == "context.(*cancelCtx).cancel"), "{contexts:?}");
+    assert!(contexts.iter().all(|name| !name.starts_with("main.")), "{contexts:?}");
     for name in names(build.layout.runtime) {
         assert!(!["main.", "net/"].iter().any(|one| name.starts_with(one)), "{name}");
     }
