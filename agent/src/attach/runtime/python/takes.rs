@@ -1,6 +1,7 @@
 //! Where an item leaves a `SimpleQueue` that keeps its items in a list, up to 3.12 (`simplequeue_pop_item`,
 //! Modules/_queuemodule.c): on the jump behind the place where the list's slot was emptied and `lst_pos` raised.
 //!
+//! Found in builds up to 3.11: 3.12 counts references with a jump in between, and is left to a return probe, as later versions are.
 //! Both `get` and a `get` that waited come by there, whenever they began: one that a thread was in before there was a probe too.
 //! The kernel emulates the jump, and unlike a return probe it leaves the stack alone. Which registers hold the item and the queue
 //! is up to the compiler.
