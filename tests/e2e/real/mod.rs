@@ -22,6 +22,9 @@ use tracemend_tests::target::Target;
 const CLIENTS: usize = 24;
 /// Names a directory for recordings of what was played, for whoever wants to know why (`tracemend replay --explain`).
 const RECORDINGS: &str = "TRACEMEND_RECORDINGS";
+/// An agent that is started says that it is ready after two seconds at the latest, adapted or not: on a machine that is busy with
+/// other things, processes may take longer to be adapted to, and what they read by then is not known.
+const ADAPTED: Duration = Duration::from_secs(4);
 /// Calls that come behind the answers are waited for this long.
 const CALLS_LIMIT: Duration = Duration::from_secs(60);
 
@@ -51,6 +54,7 @@ impl Play {
             Some(directory) => agent.recording(&Path::new(&directory).join(format!("{test}.tmrec"))).start()?,
             None => agent.start()?,
         };
+        thread::sleep(ADAPTED);
         let asked = ask_all(&front, CLIENTS, &self.requests)?;
         let start = Instant::now();
         while upstream.seen().len() < self.calls {
