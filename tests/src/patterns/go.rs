@@ -122,7 +122,12 @@ fn variants() -> Vec<Variant> {
 
 /// Before Go 1.23 there are none.
 fn variants_with_coroutines() -> Vec<Variant> {
-    variants().into_iter().zip(BUILDS).filter(|(_, build)| build.toolchain.is_none()).map(|(variant, _)| variant).collect()
+    variants()
+        .into_iter()
+        .zip(BUILDS)
+        .filter(|(_, build)| build.toolchain.is_none())
+        .map(|(variant, _)| variant)
+        .collect()
 }
 
 fn start(start: &Start<'_>, mode: &str) -> Result<Vec<Process>> {

@@ -150,13 +150,7 @@ pub(super) const IDS: &[Id] = &[
         Family::Go,
         "CPU time of this service and the agent per request, traced - bare",
     ),
-    id(
-        "go_http_app_cpu_us_added",
-        "us",
-        Expected::Reported,
-        Family::Go,
-        "of it: of the service alone",
-    ),
+    id("go_http_app_cpu_us_added", "us", Expected::Reported, Family::Go, "of it: of the service alone"),
     id(
         "go_http_throughput_ratio",
         "ratio",

@@ -23,10 +23,7 @@ pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
     Ok(vec![
         ("python_uvicorn_cpu_us", estimate(&cost, |round| round.bare.service_us)?),
         ("python_uvicorn_cpu_us_added", estimate(&cost, Round::added_us)?),
-        (
-            "python_uvicorn_throughput_ratio",
-            estimate(&speed, |round| round.traced.per_second / round.bare.per_second)?,
-        ),
+        ("python_uvicorn_throughput_ratio", estimate(&speed, |round| round.traced.per_second / round.bare.per_second)?),
         ("python_uvicorn_probe_runs", theatre.probe_runs("py_", rate)?),
         ("python_otel_sdk_cpu_us_added", estimate(&cost, Round::sdk_added_us)?),
         ("python_uvicorn_share_of_otel_sdk", estimate(&cost, |round| round.added_us() / round.sdk_added_us())?),
