@@ -65,12 +65,12 @@ fn whole(trace: &[JaegerSpan], calls: usize) -> Result<()> {
     Ok(())
 }
 
-/// A stream's first byte comes behind the first call and before the second, and it ends behind that.
+/// A stream's first byte comes before the second call, and it ends behind that. (FastAPI sends the head before the first call,
+/// Flask with the first piece behind it.)
 fn streamed(trace: &[JaegerSpan]) -> Result<()> {
     let root = &trace[0];
     let first_byte_us = root.start_us + root.first_byte_us.context("no time to the first byte")?;
-    let [first, second] = children(trace, root)[..] else { anyhow::bail!("not two calls") };
-    ensure!(end(first) <= first_byte_us + ROUNDED_US, "the first byte comes before the first call ends");
+    let [_, second] = children(trace, root)[..] else { anyhow::bail!("not two calls") };
     ensure!(first_byte_us <= second.start_us + ROUNDED_US, "the first byte comes behind the second call");
     ensure!(end(second) <= end(root) + ROUNDED_US, "the stream ends before the second call");
     Ok(())
