@@ -92,7 +92,7 @@ pub extern "C" fn tell_of_thread(cookie: u64, unit: u64, seq: u64) -> u64 {
 #[inline(always)]
 fn tell(task: Task, took: &mut Took, state: &mut TakesState, cookie: u64, unit: u64, seq: u64) -> u64 {
     state.idle = 0;
-    messages::tell(task, took, &state.writer, cookie, unit, seq);
+    messages::tell(task, took, state, cookie, unit, seq);
     took.header = emit::header::<Took>(kind::TOOK);
     took.tgid = task.tgid();
     took.seq = seq as u32;

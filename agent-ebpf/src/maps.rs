@@ -10,7 +10,7 @@ use agent_ebpf::wire::config::{
     Settings, TakesState, UnitKey, UnitState,
 };
 use agent_ebpf::wire::loss;
-use agent_ebpf::wire::record::{Data, Open, Tag, Took};
+use agent_ebpf::wire::record::{Data, Job, Open, Tag, Took};
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, bpf_map_type};
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage};
@@ -25,7 +25,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_11: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_12: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -120,6 +120,12 @@ pub static OVER_SHARE: HashMap<u32, u32, 64, { BPF_F_NO_PREALLOC as usize }> = H
 /// pools hold that are full of small messages. One that had to make room is read as nobody's.
 #[btf_map]
 pub static MESSAGES: LruHashMap<MessageKey, Message, 4096> = LruHashMap::new();
+
+/// How jobs begin that were read from pipes, as they are told when their reader acts, by a number of their own: written and
+/// read by the probes that see them read and the reader act. What its reader never acts on stays, so the least used make room
+/// for new ones: of 1,024, as many as there may be processes at work in pools that name their jobs.
+#[btf_map]
+pub static JOBS: LruHashMap<u64, Job, 1024> = LruHashMap::new();
 
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
@@ -248,6 +254,8 @@ pub struct Thread {
     pub reading: Reading,
     /// The message that it is writing to one.
     pub writing: Reading,
+    /// Under which number it is kept how the message begins that it read last; 0 if it is not.
+    pub job: u64,
     /// Room to build a message's key in, likewise.
     pub message_key: MessageKey,
     /// Room to build a message in, likewise.
@@ -358,7 +366,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_11 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_12 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

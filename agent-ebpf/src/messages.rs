@@ -8,16 +8,17 @@
     reason = "keys and values are handed to the maps where they stand: a copy would be on the stack"
 )]
 
-use agent_ebpf::wire::config::{MESSAGE_HEAD_BYTES, Message};
-use agent_ebpf::wire::record::{Piped, Took, Writer, kind};
+use agent_ebpf::wire::config::{MESSAGE_HEAD_BYTES, Message, TakesState};
+use agent_ebpf::wire::loss;
+use agent_ebpf::wire::record::{JOB_BYTES, Job, Piped, Took, Writer, kind};
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 
 use crate::kernel::python;
 use crate::kernel::task::Task;
 use crate::kernel::user::read as read_user;
-use crate::maps::{MESSAGES, Reading, Thread, Value};
-use crate::units::NO_CLAIM;
+use crate::maps::{JOBS, MESSAGES, Reading, Thread, Value};
+use crate::units::{NO_CLAIM, next_id};
 use crate::{emit, items};
 
 /// Bytes that tell a message's length.
@@ -63,16 +64,21 @@ pub fn was_read(fd: u64, buffer: u64, wanted: u64, length: u64) -> Option<()> {
     }
     // No message as they are known: what was read before is over, whoever that was for.
     if items::takes_from_it(task, &mut thread, pipe) {
+        thread.job = 0;
         return take_unknown(task, &mut thread, pipe);
     }
     None
 }
 
-/// Tells who wrote what a unit read last, if it ever read from a pipe.
+/// Tells who wrote what a unit read last, if it ever read from a pipe, and how that begins, if it may name what it is for.
 #[inline(always)]
-pub fn tell(task: Task, room: &mut Took, writer: &Writer, cookie: u64, unit: u64, seq: u64) {
+pub fn tell(task: Task, room: &mut Took, state: &TakesState, cookie: u64, unit: u64, seq: u64) {
+    let writer = &state.writer;
     if writer.pipe == 0 {
         return;
+    }
+    if state.job != 0 {
+        tell_job(state.job, cookie, unit, seq);
     }
     let room = (room as *mut Took).cast::<Piped>();
     // SAFETY: the record is smaller than the room, as asserted below, and no stricter aligned.
@@ -84,6 +90,22 @@ pub fn tell(task: Task, room: &mut Took, writer: &Writer, cookie: u64, unit: u64
     piped.unit = unit;
     piped.writer = *writer;
     emit::record::<Piped>(cookie, piped);
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn tell_job(number: u64, cookie: u64, unit: u64, seq: u64) -> u64 {
+    let task = Task::current();
+    let Some(mut job) = JOBS.get_ptr_mut(&number).and_then(Value::<Job>::new) else {
+        emit::count(loss::JOBS_FULL);
+        return 0;
+    };
+    job.header = emit::header::<Job>(kind::JOB);
+    job.tgid = task.tgid();
+    job.seq = seq as u32;
+    job.start = task.process_start();
+    job.unit = unit;
+    u64::from(emit::record::<Job>(cookie, &job))
 }
 
 #[inline(always)]
@@ -113,6 +135,7 @@ fn put(task: Task, thread: &mut Thread, pipe: u64, buffer: u64, length: u64) -> 
 #[inline(always)]
 fn take(task: Task, thread: &mut Thread, pipe: u64, buffer: u64, there: u64) -> Option<()> {
     let length = thread.reading.length;
+    thread.job = keep_job(buffer, there);
     if key(thread, pipe, buffer, length, there).is_none() {
         return take_unknown(task, thread, pipe);
     }
@@ -124,6 +147,29 @@ fn take(task: Task, thread: &mut Thread, pipe: u64, buffer: u64, there: u64) -> 
     let _ = MESSAGES.remove(&thread.message_key);
     note(task, thread)
 }
+
+/// Keeps how a message begins that may name what it is for. Tells under which number; 0 if it is not kept.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn keep_job(buffer: u64, there: u64) -> u64 {
+    // A shorter one names nothing: its request alone is longer.
+    if there < JOB_BYTES as u64 {
+        return 0;
+    }
+    let number = next_id();
+    if JOBS.insert(&number, &NO_JOB, u64::from(BPF_ANY)).is_err() {
+        emit::count(loss::JOBS_FULL);
+        return 0;
+    }
+    let Some(mut job) = JOBS.get_ptr_mut(&number).and_then(Value::<Job>::new) else { return 0 };
+    let room = job.head.as_mut_ptr();
+    // SAFETY: the room has so many bytes, and the helper checks the source address itself.
+    let result = unsafe { bpf_probe_read_user(room.cast(), JOB_BYTES as u32, buffer as *const _) };
+    if result == 0 { number } else { 0 }
+}
+
+/// Of which nothing was read yet.
+static NO_JOB: Job = zerocopy::transmute!([0_u64; size_of::<Job>() / 8]);
 
 #[inline(always)]
 fn take_unknown(task: Task, thread: &mut Thread, pipe: u64) -> Option<()> {
@@ -143,6 +189,7 @@ fn note(task: Task, thread: &mut Thread) -> Option<()> {
     let mut takes = items::takes(task, thread)?;
     items::note(&mut takes, &thread.item);
     takes.writer = thread.message.writer;
+    takes.job = thread.job;
     Some(())
 }
 

@@ -353,7 +353,7 @@ pub const fn carries_nothing(unit: &Unit) -> bool {
 
 /// A number that nothing else gets: no processor does two things at a time.
 #[inline(always)]
-fn next_id() -> u64 {
+pub fn next_id() -> u64 {
     // SAFETY: the helper has no preconditions.
     let processor = unsafe { bpf_get_smp_processor_id() };
     emit::now() << 8 | u64::from(processor) & (THREAD_UNIT - 1)

@@ -21,3 +21,4 @@ mod settings;
 mod syscalls;
 mod targets;
 mod timeout;
+mod unscored;

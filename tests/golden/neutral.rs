@@ -21,19 +21,32 @@ const INSTANCE_ID: &str = "service.instance.id";
 #[test]
 #[ignore = "rewrites the recordings: `cargo xtask bless --record` runs it behind the runs"]
 fn make_every_recording_neutral() -> Result<()> {
-    recordings()?.iter().try_for_each(|path| neutralise(path))
+    for path in recordings()? {
+        // Others stay as they are, to the byte.
+        if !is_neutral(&path)? {
+            neutralise(&path)?;
+        }
+    }
+    Ok(())
 }
 
 #[test]
 fn recordings_name_no_machine() -> Result<()> {
     for path in recordings()? {
-        for entry in Recording::open(&path)? {
-            if let Entry::Event(Event::Process(process)) = entry? {
-                assert_eq!(*process, neutral(&process), "{}: cargo xtask bless --record", path.display());
-            }
-        }
+        assert!(is_neutral(&path)?, "{}: cargo xtask bless --record", path.display());
     }
     Ok(())
+}
+
+fn is_neutral(path: &Path) -> Result<bool> {
+    for entry in Recording::open(path)? {
+        if let Entry::Event(Event::Process(process)) = entry?
+            && *process != neutral(&process)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn neutralise(path: &Path) -> Result<()> {

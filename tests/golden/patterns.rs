@@ -11,6 +11,9 @@ use tracemend_tests::score::EdgeFate;
 const REQUESTS: usize = 24;
 const CLIENTS: usize = 8;
 
+/// The only one that is to be recorded; all, where it is not set.
+const ONLY: &str = "TRACEMEND_PATTERN";
+
 #[test]
 fn every_pattern_has_a_recording_and_no_other_has() -> Result<()> {
     let names: BTreeSet<_> = Pattern::all().map(|pattern| path(&pattern)).collect();
@@ -27,7 +30,9 @@ fn every_pattern_has_a_recording_and_no_other_has() -> Result<()> {
 #[ignore = "rewrites the recordings: `cargo xtask bless --record` runs it"]
 fn record_every_pattern() -> Result<()> {
     std::fs::create_dir_all(folder())?;
-    Pattern::all().try_for_each(|pattern| record(pattern).with_context(|| pattern.id))
+    let only = std::env::var(ONLY).ok();
+    let wanted = |pattern: &Pattern| only.as_deref().is_none_or(|only| only == pattern.id);
+    Pattern::all().filter(wanted).try_for_each(|pattern| record(pattern).with_context(|| pattern.id))
 }
 
 /// Where they are.

@@ -132,6 +132,31 @@ fn the_same_message_written_by_two_is_nobodys() -> Result<()> {
     Ok(())
 }
 
+/// The first bytes of what was read come with it, as often as the reader acts, but for what is too short to be a job with a name.
+#[test]
+fn jobs_are_told_as_they_begin() -> Result<()> {
+    let Some((mut stage, mut actor, _, _)) = adapted("jobs_are_told_as_they_begin")? else {
+        return Ok(());
+    };
+    let heads = |told: &Told| -> Vec<Vec<u8>> {
+        let head = |event: &Event| match event {
+            Event::Job { head, .. } => Some(head.to_vec()),
+            _ => None,
+        };
+        told.0.iter().filter_map(head).collect()
+    };
+    let job: Vec<u8> = (0..=255).collect();
+    actor
+        .does("w.send_bytes(bytes(range(256)) + b'and more'); worker.run(r.recv_bytes); worker.run(c.send, b'call')")?;
+    assert_eq!(heads(&stage.told()?), [job.clone()]);
+    actor.does("take(d, 4); d.send(b'answer'); take(c, 6)")?;
+    actor.does("worker.run(c.send, b'again'); take(d, 5); d.send(b'answer'); take(c, 6)")?;
+    assert_eq!(heads(&stage.told()?), [job]);
+    actor.does("w.send_bytes(bytes(255)); worker.run(r.recv_bytes); worker.run(c.send, b'call')")?;
+    assert_eq!(heads(&stage.told()?), Vec::<Vec<u8>>::new());
+    Ok(())
+}
+
 /// Sockets and files are none, and whoever reads none takes nothing.
 #[test]
 fn other_descriptors_are_no_pipes() -> Result<()> {

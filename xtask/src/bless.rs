@@ -13,6 +13,17 @@ pub(crate) struct Args {
     /// Make the recordings anew before, as root: where their layout changed, or the runs
     #[arg(long)]
     record: bool,
+
+    /// Make the recording of one pattern anew before, as root
+    #[arg(long, value_name = "ID", conflicts_with = "record")]
+    pattern: Option<String>,
+}
+
+/// Takes the machine out of recordings that name it.
+fn neutralise(tree: &Tree) -> Result<()> {
+    let mut neutral = tree.cargo();
+    neutral.args(["test", "--package", "tracemend-tests", "--test", "golden", "make_every_recording_neutral"]);
+    shell::run(neutral.args(["--", "--ignored"]))
 }
 
 /// The command.
@@ -25,9 +36,15 @@ pub(crate) fn command(tree: &Tree, args: &Args) -> Result<ExitCode> {
         record.args(["test", "--package", "tracemend-tests", "--test", "golden", "record_every"]);
         shell::run(record.args(["--", "--ignored", "--nocapture"]).env("TRACEMEND_BIN", tree.agent()))?;
         demo::record(tree)?;
-        let mut neutral = tree.cargo();
-        neutral.args(["test", "--package", "tracemend-tests", "--test", "golden", "make_every_recording_neutral"]);
-        shell::run(neutral.args(["--", "--ignored"]))?;
+        neutralise(tree)?;
+    }
+    if let Some(pattern) = &args.pattern {
+        release::build(tree)?;
+        let mut record = tree.cargo();
+        record.args(["test", "--package", "tracemend-tests", "--test", "golden", "record_every_pattern"]);
+        record.env("TRACEMEND_BIN", tree.agent()).env("TRACEMEND_PATTERN", pattern);
+        shell::run(record.args(["--", "--ignored", "--nocapture"]))?;
+        neutralise(tree)?;
     }
     let mut bless = tree.cargo();
     bless.args(["test", "--package", "tracemend-tests", "--test", "golden", "replays_tell"]);

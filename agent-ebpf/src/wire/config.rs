@@ -338,6 +338,8 @@ pub struct TakesState {
     pub idle: u64,
     /// Who wrote what it read last from a pipe.
     pub writer: super::record::Writer,
+    /// Under which number it is kept how that begins; 0 if it is not.
+    pub job: u64,
     /// Where the unit waits for its work, if that is known: how deep in its stack, and what is gone on with there.
     pub depth: u64,
     /// The second of them.
@@ -376,7 +378,7 @@ const _: () = {
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 112);
     assert!(size_of::<Item>() == 72);
-    assert!(size_of::<TakesState>() == 200);
+    assert!(size_of::<TakesState>() == 208);
     assert!(size_of::<MessageKey>() == 80);
     assert!(size_of::<Message>() == 104);
     assert!(size_of::<Offsets>() == MEMBERS.len() * 4);

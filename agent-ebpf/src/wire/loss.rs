@@ -49,10 +49,12 @@ reasons! {
     ITEMS_FULL = 17, "items_full";
     /// User space gave up an item in a queue that nobody took for ten minutes: what is done for it is not known.
     ITEMS_OLD = 18, "items_old";
+    /// How a job from a pool's pipe begins could not be kept until its reader called: what it names is not known.
+    JOBS_FULL = 19, "jobs_full";
 }
 
 /// One more than the greatest number: the size of the kernel half's counter array.
-pub const COUNT: usize = 19;
+pub const COUNT: usize = 20;
 
 #[cfg(test)]
 mod tests {

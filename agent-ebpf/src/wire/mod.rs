@@ -9,4 +9,4 @@ pub mod names;
 pub mod record;
 
 /// Raised with every change of a layout in this module.
-pub const ABI_VERSION: u32 = 11;
+pub const ABI_VERSION: u32 = 12;

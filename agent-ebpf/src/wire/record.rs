@@ -41,6 +41,8 @@ pub mod kind {
     pub const GATHERED: u16 = 16;
     /// [`super::Handed`]: a unit that took things for several created another one.
     pub const HANDED: u16 = 17;
+    /// [`super::Job`]: how what the unit that is told next read from a pipe last begins.
+    pub const JOB: u16 = 18;
 }
 
 /// The first bytes of every record.
@@ -471,6 +473,28 @@ pub struct Piped {
     pub writer: Writer,
 }
 
+/// Bytes of a job that are told. Celery's name of its task ends some 100 bytes behind the beginning and what the task's function is
+/// called; what comes behind it is longer than that.
+pub const JOB_BYTES: usize = 256;
+
+/// How what a unit read from a pipe last begins; told right before [`Piped`], of messages of at least so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Job {
+    /// `kind` is [`kind::JOB`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// [`Running::seq`].
+    pub seq: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that read it.
+    pub unit: u64,
+    /// Its first bytes.
+    pub head: [u8; JOB_BYTES],
+}
+
 /// What a unit took from queues; told right before each [`Running`] of a unit that took something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -578,6 +602,7 @@ const _: () = {
     assert!(size_of::<Took>() == 184);
     assert!(size_of::<Writer>() == 32);
     assert!(size_of::<Piped>() == 72);
+    assert!(size_of::<Job>() == 296);
     assert!(size_of::<Returned>() == 40);
     assert!(size_of::<Unit>() == 64);
     assert!(size_of::<Running>() == 104);

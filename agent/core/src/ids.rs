@@ -28,6 +28,10 @@ impl UnitId {
     }
 }
 
+/// A task of a queue of tasks: the UUID (RFC 9562) that whoever puts one there makes up for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub [u8; 16]);
+
 /// `CLOCK_BOOTTIME` in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BootNanos(pub u64);

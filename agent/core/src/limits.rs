@@ -38,6 +38,24 @@ pub const THREADS_MAX: usize = 65_536;
 /// Units of runtimes remembered. Beyond it those known longest are forgotten, and counted: their calls are orphans.
 pub const UNITS_MAX: usize = 65_536;
 
+/// Tasks remembered by their names. Beyond it those put longest ago are forgotten, and counted: calls made for them are
+/// orphans. So many are put in ten seconds at 1,600 a second. Tests reach it with fewer.
+pub const TASKS_MAX: usize = if cfg!(test) { 64 } else { 16_384 };
+
+/// How often one task may be put by others than what works for it. One that is put more often is nobody's.
+pub const TASK_PUTS_MAX: usize = 4;
+
+/// A task is remembered this long after it was put last, and so is the request that it may have been put for, as far as there is
+/// room: it may wait in its queue for long after that was answered.
+pub const TASK_NS: u64 = 60_000_000_000;
+
+/// Tasks that are asked for on the way from one call to its request: each may be put by another one (a chain).
+pub const TASK_DEPTH_MAX: usize = 64;
+
+/// Turns of a connection to a broker without a task, before it is taken for another use of it (a cache), and no more of it is
+/// copied.
+pub const BROKER_TURNS_MAX: u32 = 64;
+
 /// Queues that are known to lend what is in them. Beyond it all are forgotten, and counted: what is taken from them is
 /// taken for work until something is put back again.
 pub const LENDING_QUEUES_MAX: usize = 16_384;

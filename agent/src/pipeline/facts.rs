@@ -80,6 +80,7 @@ impl Facts {
             | Event::UnitEnded { .. }
             | Event::Took { .. }
             | Event::Piped { .. }
+            | Event::Job { .. }
             | Event::Returned { .. }
             | Event::Answered(_)
             | Event::Gathered(_)

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod btf;
+mod celery;
 mod decode;
 mod elf;
 mod engine;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "stream", run: stream::run },
     Target { name: "http1", run: http1::run },
     Target { name: "trace_context", run: trace_context::run },
+    Target { name: "celery", run: celery::run },
     Target { name: "recording", run: recording::run },
     Target { name: "proc", run: proc::run },
     Target { name: "btf", run: btf::run },

@@ -18,6 +18,7 @@ use anyhow::Result;
 pub(crate) use build::step;
 pub use build::{directory, prepare};
 pub(crate) use go::go as find_go;
+pub use python::UNSCORED;
 pub use trial::{Outcome, Trial};
 
 use crate::process::Process;

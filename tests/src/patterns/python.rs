@@ -69,7 +69,17 @@ pub(super) const PATTERNS: &[Pattern] = &[
     },
     Pattern { id: "python/flask-gevent-threads", path: "/threads", ..FLASK },
     Pattern { id: "python/flask-gevent-stream", path: "/stream", ..FLASK },
-    Pattern { id: "python/celery-redis", variants: celeries, start: celery, ..PACKAGED },
+    CELERY,
+];
+
+const CELERY: Pattern = Pattern { id: "python/celery-redis", variants: celeries, start: celery, ..PACKAGED };
+
+/// What is not scored, but tested: what else Celery does with tasks, and a pool that is not read.
+pub const UNSCORED: [Pattern; 4] = [
+    Pattern { id: "python/celery-chain", path: "/chain", calls: 2, ..CELERY },
+    Pattern { id: "python/celery-countdown", path: "/later", ..CELERY },
+    Pattern { id: "python/celery-retry", path: "/retry", calls: 2, ..CELERY },
+    Pattern { id: "python/process-pool-executor", start: |with| script(with, "process_pool_app.py"), ..PLAIN },
 ];
 
 /// Sync workers serve one request at a time: so many are served at once.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::causal::identity::ExchangeId;
+use crate::causal::units::Message;
 use crate::conn::Ends;
-use crate::decode::{Connect, Tag, Taken, Takes, Unit, Writer};
+use crate::decode::{Connect, Tag, Taken, Takes, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -53,12 +54,14 @@ pub struct Half {
     pub unit: Option<Unit>,
     /// What that unit had taken from queues by then.
     pub takes: Option<Box<Takes>>,
-    /// Who wrote what it had read from a pipe last.
-    pub writer: Option<Box<Writer>>,
+    /// What it had read from a pipe last.
+    pub message: Option<Box<Message>>,
     /// Whom its unit answered next, at a client, if it works for nobody known.
     pub answer: Option<Box<Answer>>,
     /// What its unit took for several, or the one that created that did.
     pub batch: Option<Arc<Batch>>,
+    /// It may be a task's cause, and is remembered until then.
+    pub kept: BootNanos,
     /// Bytes of memory it takes, about, as they were counted: [`Self::size`] when it last changed.
     pub bytes: usize,
     /// What was decided, for good.
@@ -124,6 +127,37 @@ impl Decided {
 }
 
 impl Half {
+    /// A half that has just begun, of which nothing else is known.
+    #[must_use]
+    pub const fn new(request: Request, ends: Arc<Ends>) -> Self {
+        Self {
+            response: None,
+            end: None,
+            process: request.actor.thread.process,
+            ends,
+            unix: false,
+            unix_peer: None,
+            identity: None,
+            turn: request.key.offset,
+            connect: None,
+            elsewhere: None,
+            interleaved: false,
+            met: None,
+            concurrent: false,
+            gap: false,
+            serving: false,
+            unit: None,
+            takes: None,
+            message: None,
+            answer: None,
+            batch: None,
+            kept: BootNanos(0),
+            bytes: 0,
+            decided: None,
+            request,
+        }
+    }
+
     /// When its first byte moved.
     #[must_use]
     pub fn start(&self) -> BootNanos {
@@ -168,7 +202,7 @@ impl Half {
         INDEXED_BYTES
             + size_of::<Self>()
             + self.takes.as_deref().map_or(0, size_of_val)
-            + self.writer.as_deref().map_or(0, size_of_val)
+            + self.message.as_deref().map_or(0, size_of_val)
             + self.answer.as_deref().map_or(0, size_of_val)
             + method.len()
             + target.len()

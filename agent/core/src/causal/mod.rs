@@ -4,6 +4,7 @@
 //! - `identity`: what both ends call an exchange, and the ids hashed from it
 //! - `lineage`: who was created by whom, and which threads prove anything
 //! - `units`: what runtimes run on threads, as far as an adapter tells
+//! - `tasks`: who put what under a name of its own
 //! - `judge`: the opinions of every kind of evidence; `runtime/`: the programs with rules of their own
 //! - `decide`: from judgements to trace and parent; a decision never changes
 //! - `explain`: why a span has the parent it has, on request
@@ -21,6 +22,7 @@ mod judge;
 mod lineage;
 pub mod runtime;
 mod settle;
+mod tasks;
 mod units;
 mod waiting;
 
@@ -33,13 +35,14 @@ use half::{Answer, Half};
 use halves::Halves;
 use identity::{ExchangeId, Minter};
 use lineage::{Acted, Lineage};
+use tasks::{Put, Tasks};
 use units::Units;
 use waiting::Waiting;
 
 use crate::decode::{
     Actor, Answered, Direction, Exit, Fork, Gathered, Link, Opened, Process, Running, Takes, UnitBorn, Writer,
 };
-use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
+use crate::ids::{BootNanos, ProcessId, SockCookie, TaskId, ThreadId, UnitId};
 use crate::limits::{PROCESSES_MAX, SETTLE_NS};
 use crate::proto::exchange::{End, HalfKey, Outcome, Response, Role};
 use crate::stats::Stats;
@@ -53,6 +56,7 @@ pub struct Causes {
     waiting: Waiting,
     lineage: Lineage,
     units: Units,
+    tasks: Tasks,
     facts: BTreeMap<ProcessId, Arc<Process>>,
     /// Processes that ended, in the order they did.
     ended: VecDeque<(BootNanos, ProcessId)>,
@@ -74,6 +78,7 @@ impl Causes {
             waiting: Waiting::default(),
             lineage: Lineage::default(),
             units: Units::default(),
+            tasks: Tasks::default(),
             facts: BTreeMap::new(),
             ended: VecDeque::new(),
             path: Vec::new(),
@@ -148,6 +153,21 @@ impl Causes {
     /// Who wrote what a unit had read from a pipe when it acted.
     pub fn piped(&mut self, process: ProcessId, unit: UnitId, seq: u32, writer: Writer) {
         self.units.piped(process, unit, seq, writer);
+    }
+
+    /// What a unit had read from a pipe when it acted names a task.
+    pub fn job(&mut self, process: ProcessId, unit: UnitId, seq: u32, task: TaskId) {
+        self.units.job(process, unit, seq, task);
+    }
+
+    /// A thread put a task somewhere, for whatever it was at work for then.
+    pub fn put(&mut self, task: TaskId, actor: Actor, time: BootNanos) {
+        let (unit, thread) = (self.lineage.ran(&actor).map(|running| running.unit), actor.thread);
+        let takes = unit.and_then(|unit| self.units.takes(unit.id, thread, actor.seq));
+        let message = unit.and_then(|unit| self.units.message(thread.process, unit.id, actor.seq)).map(Box::new);
+        let put = Put { time, actor, unit, takes, message };
+        self.keep_cause_of(&put);
+        self.stats.evicted_tasks += self.tasks.put(task, put);
     }
 
     /// A queue lends what is in it.
@@ -254,7 +274,7 @@ impl Causes {
             half.unit = self.lineage.ran(&half.request.actor).map(|running| running.unit);
             if let Some(unit) = half.unit {
                 half.takes = self.units.takes(unit.id, thread, half.request.actor.seq);
-                half.writer = self.units.writer(half.process, unit.id, half.request.actor.seq).map(Box::new);
+                half.message = self.units.message(half.process, unit.id, half.request.actor.seq).map(Box::new);
                 half.batch = self.units.batch(&half);
                 if runtime::answers::is_nobodys(&half) {
                     self.units.calls(half.process, unit.id);

@@ -28,11 +28,15 @@ impl Causes {
             self.tell(key, Moment { now, last: all }, out);
         }
         let before = BootNanos(now.0.saturating_sub(RETENTION_NS));
-        while let Some(key) = self.waiting.take_settled(before) {
-            self.halves.forget(key);
+        while let Some(key) = self.waiting.take_settled(before).or_else(|| self.waiting.take_kept(now)) {
+            match self.halves.get(key) {
+                Some(half) if half.kept > now => self.waiting.keep(key, half.kept),
+                _ => self.halves.forget(key),
+            }
         }
         self.stats.evicted_threads += self.lineage.sweep(now);
         self.stats.evicted_units += self.units.sweep(now);
+        self.tasks.sweep(now);
     }
 
     /// True if more is held than may be.
@@ -51,7 +55,8 @@ impl Causes {
             self.tell(key, moment, out);
         }
         while self.halves.bytes() > HALVES_BYTES_MAX {
-            if let Some(key) = self.waiting.take_settled(BootNanos(u64::MAX)) {
+            let ever = BootNanos(u64::MAX);
+            if let Some(key) = self.waiting.take_kept(ever).or_else(|| self.waiting.take_settled(ever)) {
                 // Its span was told: what is lost is a cause of calls that are yet to come, if there are any.
                 self.halves.forget(key);
                 self.stats.forgotten_causes += 1;

@@ -9,7 +9,7 @@ use agent_ebpf::wire::record::GATHERED_MAX;
 
 use crate::causal::half::{Batch, Half};
 use crate::decode::{Gathered, Running, Takes, UnitBorn, Writer};
-use crate::ids::{BootNanos, ProcessId, SockCookie, ThreadId, UnitId};
+use crate::ids::{BootNanos, ProcessId, SockCookie, TaskId, ThreadId, UnitId};
 use crate::limits::{ANSWERING_MIN, ANSWERING_NS, EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
 type Key = (ProcessId, UnitId);
@@ -29,8 +29,10 @@ pub struct Known {
     reads: Sockets,
     answers: Sockets,
     takes: Option<Told>,
-    /// Who wrote what it had read from a pipe when it acted last, and the number of that act.
-    writer: Option<(u32, Writer)>,
+    /// What it had read from a pipe when it acted last, and the number of that act.
+    message: Option<(u32, Message)>,
+    /// The task that it is told next to have read of, and the number of that act.
+    job: Option<(u32, TaskId)>,
     calls: Calls,
     /// What it took for several last.
     gathers: Option<Arc<Batch>>,
@@ -56,6 +58,15 @@ struct Answering {
     answered: u32,
     /// When several were last.
     several: Option<BootNanos>,
+}
+
+/// What a unit read from a pipe last.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Who wrote it.
+    pub writer: Writer,
+    /// The task that it names.
+    pub task: Option<TaskId>,
 }
 
 /// What a unit had taken from queues when it acted last.
@@ -149,16 +160,23 @@ impl Units {
         (told.seq == seq && told.thread == Some(thread)).then(|| told.takes.clone())
     }
 
-    /// Who wrote what a unit had read from a pipe when it acted, if that was told.
+    /// What a unit had read from a pipe when it acted, if that was told.
     #[must_use]
-    pub fn writer(&self, process: ProcessId, unit: UnitId, seq: u32) -> Option<Writer> {
-        let (told, writer) = self.get(process, unit)?.writer?;
-        (told == seq).then_some(writer)
+    pub fn message(&self, process: ProcessId, unit: UnitId, seq: u32) -> Option<Message> {
+        let (told, message) = self.get(process, unit)?.message?;
+        (told == seq).then_some(message)
     }
 
     /// A unit acts that read from a pipe.
     pub fn piped(&mut self, process: ProcessId, unit: UnitId, seq: u32, writer: Writer) {
-        self.entry((process, unit)).writer = Some((seq, writer));
+        let known = self.entry((process, unit));
+        let task = known.job.take().and_then(|(told, task)| (told == seq).then_some(task));
+        known.message = Some((seq, Message { writer, task }));
+    }
+
+    /// What a unit read, which is told to act next, names a task.
+    pub fn job(&mut self, process: ProcessId, unit: UnitId, seq: u32, task: TaskId) {
+        self.entry((process, unit)).job = Some((seq, task));
     }
 
     /// A unit acts that took something from queues.

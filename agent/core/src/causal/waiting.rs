@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     ended_bytes: usize,
     /// In the order they settled.
     settled: VecDeque<(BootNanos, HalfKey)>,
+    /// Settled ones that tasks may yet need, by when they do no more.
+    kept: BTreeSet<(BootNanos, HalfKey)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +116,20 @@ impl Waiting {
     /// Takes a half that settled at `before` or earlier.
     pub(super) fn take_settled(&mut self, before: BootNanos) -> Option<HalfKey> {
         self.settled.pop_front_if(|(since, _)| *since <= before).map(|(_, key)| key)
+    }
+
+    /// A half that settled is remembered for longer.
+    pub(super) fn keep(&mut self, key: HalfKey, until: BootNanos) {
+        self.kept.insert((until, key));
+    }
+
+    /// Takes a half that was to be remembered until `now` or earlier.
+    pub(super) fn take_kept(&mut self, now: BootNanos) -> Option<HalfKey> {
+        let (until, _) = self.kept.first()?;
+        if *until > now {
+            return None;
+        }
+        self.kept.pop_first().map(|(_, key)| key)
     }
 
     /// The open half that began first.

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::decode::{Address, Endpoint};
 
 /// Both ends of a connection, written once for all of its spans.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Ends {
     /// This end.
     pub local: End,
@@ -16,7 +16,7 @@ pub struct Ends {
 }
 
 /// One of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct End {
     /// Its address: numbers, or a path as it is; none if nothing is known.
     pub text: Option<SmolStr>,

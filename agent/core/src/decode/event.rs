@@ -105,6 +105,19 @@ pub enum Event {
         /// When.
         time: BootNanos,
     },
+    /// How what a unit read from a pipe last begins; told right before who wrote it, of pools that may name their jobs.
+    Job {
+        /// The unit's process.
+        process: ProcessId,
+        /// The unit.
+        unit: UnitId,
+        /// [`Running::seq`] of the act.
+        seq: u32,
+        /// Its first bytes.
+        head: Bytes,
+        /// When the unit acted.
+        time: BootNanos,
+    },
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
@@ -498,7 +511,8 @@ impl Event {
             | Self::Took { time, .. }
             | Self::Returned { time, .. }
             | Self::Handed { time, .. }
-            | Self::Piped { time, .. } => Some(*time),
+            | Self::Piped { time, .. }
+            | Self::Job { time, .. } => Some(*time),
             Self::Fork(fork) => Some(fork.time),
             Self::Exit(exit) => Some(exit.time),
             Self::Listen(listen) => Some(listen.time),
@@ -528,7 +542,8 @@ impl Event {
             | Self::Took { process, .. }
             | Self::Returned { process, .. }
             | Self::Handed { process, .. }
-            | Self::Piped { process, .. } => Some(*process),
+            | Self::Piped { process, .. }
+            | Self::Job { process, .. } => Some(*process),
             Self::Count(_) | Self::Closing { .. } | Self::Process(_) => None,
         }
     }

@@ -168,6 +168,12 @@ pub fn decode(bytes: &[u8], room: &mut Room) -> Result<Event, Error> {
             let (unit, child) = (UnitId(layout.unit), UnitId(layout.child));
             Ok(Event::Handed { process: process(layout.tgid, layout.start), unit, child, time })
         }
+        kind::JOB => {
+            let layout = read::<wire::Job>(bytes, header.kind)?.0;
+            let process = process(layout.tgid, layout.start);
+            let head = room.keep(&layout.head);
+            Ok(Event::Job { process, unit: UnitId(layout.unit), seq: layout.seq, head, time })
+        }
         other => Err(Error::Kind(other)),
     }
 }
@@ -426,6 +432,17 @@ mod tests {
         let inherited = Some(Tag { cookie: SockCookie(3), offset: 5 });
         let expected = Unit { id: UnitId(9), inherited, via: Some(UnitId(8)), ..Unit::default() };
         assert_eq!((running.seq, running.unit), (7, expected));
+    }
+
+    #[test]
+    fn a_job_keeps_its_first_bytes() {
+        let mut layout = wire::Job::new_zeroed();
+        layout.header.kind = kind::JOB;
+        layout.seq = 7;
+        layout.unit = 9;
+        layout.head[..2].copy_from_slice(b"ab");
+        let Ok(Event::Job { unit, seq, head, .. }) = decode(layout.as_bytes()) else { panic!("a job record") };
+        assert_eq!((unit, seq, head.len(), &head[..2]), (UnitId(9), 7, layout.head.len(), b"ab".as_slice()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! All stages of the core in their order: events in, spans out.
 
+mod brokers;
 mod parsers;
 
 use std::sync::Arc;
@@ -11,10 +12,12 @@ use crate::causal::{Causes, Excluded};
 use crate::conn::{Connection, Table};
 use crate::decode::{Closing, Count, Data, Direction, Event, Link, Open};
 use crate::ids::{BootNanos, SockCookie};
+use crate::proto::celery;
 use crate::proto::exchange::{Request, Role, Update};
 use crate::proto::http1::{Http1, Verdict};
 use crate::span::Span;
 use crate::stats::Stats;
+use brokers::{Brokers, Sent};
 use parsers::Parsers;
 
 /// How the core is to work. All of it is an argument, so that a recording replays.
@@ -53,6 +56,7 @@ pub struct Output {
 pub struct Engine {
     connections: Table,
     parsers: Parsers,
+    brokers: Brokers,
     causes: Causes,
     stats: Stats,
     updates: Vec<Update>,
@@ -71,6 +75,7 @@ impl Engine {
         Self {
             connections: Table::default(),
             parsers: Parsers::default(),
+            brokers: Brokers::default(),
             causes,
             stats: Stats::default(),
             updates: Vec::new(),
@@ -107,6 +112,11 @@ impl Engine {
             Event::Answered(answered) => self.causes.answers(&answered),
             Event::Gathered(gathered) => self.causes.gathered(&gathered),
             Event::Handed { process, unit, child, .. } => self.causes.handed(process, unit, child),
+            Event::Job { process, unit, seq, head, .. } => {
+                if let Some(task) = celery::task_of_job(&head) {
+                    self.causes.job(process, unit, seq, task);
+                }
+            }
             // Targets by port are the agent's business.
             Event::Listen(_) => {}
         }
@@ -145,6 +155,7 @@ impl Engine {
             self.parsers.feed(cookie, &mut self.updates, Http1::gone);
             self.forward();
             self.parsers.remove(cookie);
+            self.brokers.remove(cookie);
         }
     }
 
@@ -163,6 +174,7 @@ impl Engine {
             bad_records: self.stats.bad_records,
             unknown_connections: self.stats.unknown_connections,
             unseen_bytes: self.stats.unseen_bytes,
+            cut_broker_turns: self.brokers.cut(),
             ..causes
         }
     }
@@ -179,6 +191,7 @@ impl Engine {
         let (cookie, link) = (open.cookie, open.link);
         // A socket that connects anew is a new connection under the same name.
         self.give_up(cookie);
+        self.brokers.remove(cookie);
         if !open.agent {
             self.parsers.insert(cookie, Http1::new(cookie, open.old));
         }
@@ -215,6 +228,15 @@ impl Engine {
             return;
         }
         let Some(parser) = &mut parser else { return };
+        if data.direction == Direction::Send && !serves && !matches!(before, Some(Verdict::Http1(_))) {
+            let Sent { tasks, over } = self.brokers.sent(data);
+            for (task, actor, time) in tasks {
+                self.causes.put(task, actor, time);
+            }
+            if over && before == Some(Verdict::Other) {
+                out.policies.push((data.cookie, Policy::Nothing));
+            }
+        }
         if data.unseen.is_some() {
             // A recording may hold more bytes than it says were moved.
             self.stats.unseen_bytes += u64::from(data.len).saturating_sub(data.bytes.len() as u64);
@@ -281,6 +303,7 @@ impl Engine {
     fn leave_out(&mut self, cookie: SockCookie, out: &mut Output) {
         self.give_up(cookie);
         self.parsers.remove(cookie);
+        self.brokers.remove(cookie);
         out.policies.push((cookie, Policy::Nothing));
     }
 
@@ -289,6 +312,8 @@ impl Engine {
         let serves = self.connections.get_mut(cookie).is_some_and(|connection| connection.serves());
         match verdict {
             Verdict::Undecided => {}
+            // Of a connection to a broker the beginnings of turns are read on.
+            Verdict::Other if self.brokers.reads(cookie) => {}
             Verdict::Other => out.policies.push((cookie, Policy::Nothing)),
             Verdict::Http1(Role::Client) if serves => out.policies.push((cookie, Policy::Client)),
             Verdict::Http1(Role::Server) if !serves => out.policies.push((cookie, Policy::Server)),
@@ -317,29 +342,12 @@ impl Engine {
             Role::Server => Direction::Recv,
         };
         let half = Half {
-            response: None,
-            end: None,
-            process: request.actor.thread.process,
-            ends: Arc::clone(&connection.ends),
             unix: connection.unix,
             unix_peer: unix_peer(connection),
             identity: ExchangeId::new(request.key, request.role, connection.link(), connection.opened),
             turn: connection.turn_of(direction, request.key.offset),
             connect: if request.role == Role::Client { connection.connect.take() } else { None },
-            elsewhere: None,
-            interleaved: false,
-            met: None,
-            concurrent: false,
-            gap: false,
-            serving: false,
-            unit: None,
-            takes: None,
-            writer: None,
-            answer: None,
-            batch: None,
-            bytes: 0,
-            decided: None,
-            request,
+            ..Half::new(request, Arc::clone(&connection.ends))
         };
         self.causes.began(half);
     }

@@ -83,7 +83,7 @@ fn the_layout_is_that_of_the_version() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (VERSION, hex.as_str()),
-        (5, "0001f8c904ac0207e80708030000010209000001f0a2040303474554080100010100010102")
+        (6, "0001f8c904ac0207e80708030000010209000001f0a2040303474554080100010100010102")
     );
 }
 
@@ -137,6 +137,37 @@ fn what_is_not_http_is_masked() {
     ] {
         stays(text, expected);
     }
+}
+
+/// Commands to Redis keep their framing, and Celery's name of a task; in the other direction nothing is known of them.
+#[test]
+fn names_of_tasks_stay_and_tasks_do_not() {
+    let name = "36a881c3-0959-411e-bd92-68d9dfc11dfa";
+    let message = format!(r#"{{"body": "secret", "headers": {{"task": "secret", "id": "{name}"}}}}"#);
+    let length = message.len();
+    let text =
+        format!("*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*3\r\n$5\r\nLPUSH\r\n$1\r\nq\r\n${length}\r\n{message}\r\n");
+    let masked = text.replace("secret", "xxxxxx").replace("AUTH", "xxxx").replace("\nq", "\nx");
+    let masked = masked.replace("body", "xxxx").replace("task", "xxxx").replace("}}", "xx");
+    for cut in 1..text.len() {
+        let mut redact = Redact::default();
+        let mut kept = String::new();
+        for (begins, bytes) in [(true, &text[..cut]), (false, &text[cut..])] {
+            let offset = if begins { 0 } else { cut as u64 };
+            let mut event = Event::Data(data(1, Direction::Send, offset, bytes.as_bytes(), u32::from(begins)));
+            redact.redact(&mut event);
+            let Event::Data(data) = event else { panic!("another event") };
+            kept.push_str(str::from_utf8(&data.bytes).expect("text"));
+        }
+        assert_eq!(kept, masked, "cut at {cut}");
+    }
+    let job = [b"K\x07N\x8c\x10celery.app.trace\x94(\x8c\x06secret\x94\x8c$", name.as_bytes(), b"secret"].concat();
+    let (process, unit) = (ProcessId::default(), crate::ids::UnitId(1));
+    let mut event = Event::Job { process, unit, seq: 1, head: job.into(), time: BootNanos(1) };
+    Redact::default().redact(&mut event);
+    let Event::Job { head, .. } = event else { panic!("another event") };
+    let text = String::from_utf8_lossy(&head);
+    assert!(!text.contains("secret") && text.contains(name), "{text}");
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub struct Stats {
     pub evicted_threads: u64,
     /// Units of runtimes forgotten to make room.
     pub evicted_units: u64,
+    /// Tasks forgotten to make room: calls that are made for them are orphans.
+    pub evicted_tasks: u64,
+    /// Turns of connections to brokers that were not read to their end: tasks put in the rest of them are not known.
+    pub cut_broker_turns: u64,
     /// Processes whose facts were forgotten to make room.
     pub evicted_processes: u64,
     /// Connections forgotten to make room.
@@ -64,6 +68,8 @@ impl Stats {
             ("settled_early", self.settled_early),
             ("evicted_threads", self.evicted_threads),
             ("evicted_units", self.evicted_units),
+            ("evicted_tasks", self.evicted_tasks),
+            ("cut_broker_turns", self.cut_broker_turns),
             ("evicted_processes", self.evicted_processes),
             ("evicted_connections", self.evicted_connections),
             ("given_up_connections", self.given_up_connections),

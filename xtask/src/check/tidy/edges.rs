@@ -11,7 +11,7 @@ const CORE: &str = "agent/core/src";
 ///
 /// The data ends in spans, but `causal` stands last before `engine`: it is the one that knows when a span is finished,
 /// and hands its decision to the builder in `span`, which knows nothing of how it was made. `stats` counts in the words
-/// of `span`. `span`, and `causal` on its way there, name the ends of a connection, which `conn` writes once for all spans.
+/// of `span`. `recording` asks `proto` what a reader needs of bytes, and masks the rest. `span`, and `causal` on its way there, name the ends of a connection, which `conn` writes once for all spans.
 const EDGES: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("limits", &[]),
@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("stats", &["span"]),
     ("causal", &["ids", "limits", "map", "decode", "conn", "proto", "span", "stats"]),
     ("engine", &["ids", "limits", "map", "decode", "conn", "stream", "proto", "span", "stats", "causal"]),
-    ("recording", &["ids", "decode", "engine"]),
+    ("recording", &["ids", "decode", "proto", "engine"]),
 ];
 
 /// Applies the table to a file of the core; other files pass.

@@ -39,8 +39,8 @@ impl Causes {
         };
         let claim = taken.claim;
         // Units are those of the process that put it there.
-        let process = half.writer.as_ref().filter(|writer| writer.pipe == taken.queue);
-        let process = process.map_or(half.process, |writer| writer.process);
+        let writer = half.message.as_ref().map(|message| message.writer).filter(|writer| writer.pipe == taken.queue);
+        let process = writer.map_or(half.process, |writer| writer.process);
         if let (Some(cookie), Some(via)) = (claim.answers, claim.via) {
             if self.units.answers(process, via) != Some(cookie) {
                 return Err(OrphanReason::EventLoop);

@@ -4,4 +4,5 @@ pub mod answers;
 mod batches;
 mod items;
 pub mod nginx;
+mod tasks;
 mod units;

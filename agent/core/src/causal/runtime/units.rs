@@ -56,6 +56,15 @@ impl Causes {
                 Ok(within) => self.inherited(half, key, within, moment),
             },
         };
+        if let Some(task) = self.task(half, asked, moment) {
+            return Some(match (born, task) {
+                (Opinion::Cause(born, ..), Opinion::Cause(task, ..)) if born != task => {
+                    Opinion::Silent(OrphanReason::Conflict)
+                }
+                (Opinion::Silent(_), task) => task,
+                (born, _) => born,
+            });
+        }
         Some(match (born, self.adopted(half)) {
             // What it was created for, and what it took since, are two requests: either may be the cause.
             (Opinion::Cause(born, ..), Some(Ok(taken))) if born != taken => Opinion::Silent(OrphanReason::Conflict),
@@ -148,7 +157,8 @@ impl Causes {
             (half.request.actor.lossy, half.request.actor.lossy)
         } else {
             let head = half.takes.iter().find_map(|takes| takes[0]).map(|head| head.queue);
-            let writer = half.writer.as_ref().filter(|writer| writer.process == served.process);
+            let writer = half.message.as_ref().map(|message| message.writer);
+            let writer = writer.filter(|writer| writer.process == served.process);
             let writer = writer.filter(|writer| head == Some(writer.pipe)).ok_or(OrphanReason::NoLineage)?;
             (writer.written, writer.read)
         };

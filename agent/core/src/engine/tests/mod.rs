@@ -10,6 +10,7 @@ mod items;
 mod nginx;
 mod pipes;
 mod schedules;
+mod tasks;
 mod threads;
 mod units;
 mod wire;

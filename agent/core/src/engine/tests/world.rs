@@ -78,6 +78,8 @@ pub struct World {
     writers: HashMap<(u32, u64), Writer>,
     /// Over which socket units called last, and how many they answered since, by process and unit.
     called: HashMap<(u32, u64), (SockCookie, u64)>,
+    /// How what they read begins, if it may name a task.
+    jobs: HashMap<(u32, u64), Vec<u8>>,
     /// Units that acted since they took something.
     acted: HashSet<(u32, u64)>,
     /// What units take is not told any more.
@@ -112,6 +114,7 @@ impl World {
             takes: HashMap::new(),
             writers: HashMap::new(),
             called: HashMap::new(),
+            jobs: HashMap::new(),
             acted: HashSet::new(),
             takes_lost: false,
             cookies: 0,
@@ -479,6 +482,10 @@ impl World {
             self.acted.insert(key);
             if let Some(takes) = self.takes.get(&key).filter(|_| !self.takes_lost) {
                 let (process, unit, takes) = (process(by.0), unit.id, Box::new(*takes));
+                if let Some(job) = self.jobs.get(&key) {
+                    let (head, seq) = (job.clone().into(), carried.seq);
+                    self.engine.push(Event::Job { process, unit, seq, head, time }, &mut self.out);
+                }
                 if let Some(&writer) = self.writers.get(&key) {
                     self.engine.push(Event::Piped { process, unit, seq: carried.seq, writer, time }, &mut self.out);
                 }

@@ -63,9 +63,22 @@ impl World {
     pub fn receive(&mut self, by: Actors, from: u32, item: u64, [written, read]: [u32; 2]) -> &mut Self {
         let message = self.items.remove(&(from, item)).expect("a message that was written");
         let writer = Writer { pipe: message.queue, process: process(from), written, read };
-        self.writers.insert((by.0, self.unit_of(by)), writer);
+        let key = (by.0, self.unit_of(by));
+        self.writers.insert(key, writer);
+        self.jobs.remove(&key);
         self.items.insert((by.0, item), message);
         self.take(by, item)
+    }
+
+    /// The unit that a thread runs reads a job from a pipe, which a process wrote that serves nobody.
+    pub fn job(&mut self, by: Actors, pipe: u64, job: &[u8]) -> &mut Self {
+        self.now += 1;
+        let key = (by.0, self.unit_of(by));
+        let nobodys = Taken { queue: pipe, put: Some(BootNanos(self.now)), ..Taken::default() };
+        self.items.insert((0, 0), nobodys);
+        self.receive(by, 0, 0, [0, 0]);
+        self.jobs.insert(key, job.to_vec());
+        self
     }
 
     /// A unit is made for an item that was put somewhere: a timer's function, which runs in a unit of its own.
