@@ -4,6 +4,7 @@
 //! these types only through zerocopy's checked conversions.
 
 pub mod config;
+mod handed;
 pub mod loss;
 pub mod names;
 pub mod record;

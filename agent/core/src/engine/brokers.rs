@@ -56,8 +56,7 @@ impl Brokers {
         }
         let Some(broker) = self.all.get_mut(&data.cookie).filter(|broker| !broker.is_over()) else { return sent };
         if data.turn_start {
-            *broker =
-                Box::new(Broker { used: broker.used, turns: broker.turns + 1, cut: !begins, ..Broker::new(data) });
+            **broker = Broker { used: broker.used, turns: broker.turns + 1, cut: !begins, ..Broker::new(data) };
         }
         sent.over = broker.is_over();
         if broker.cut {
