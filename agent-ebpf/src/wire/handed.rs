@@ -2,9 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::record::{Claim, Header, Tag};
 #[cfg(doc)]
 use super::record::{Running, kind};
-use super::record::{Claim, Header, Tag};
 
 /// What a unit took last from one queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
