@@ -160,7 +160,8 @@ impl<'a, S: Script> Theatre<'a, S> {
         if spans > 0.0 {
             let due = answered.requests * spans;
             let told = self.sink.wait_for(arrived, due)?;
-            ensure!(told >= due * TOLD || rate.is_none() && agent.is_none(), "{told} of {due} spans arrived");
+            let who = if agent.is_some() { "the agent" } else { "the SDK" };
+            ensure!(told >= due * TOLD || rate.is_none() && agent.is_none(), "{told} of {due} spans of {who} arrived");
         }
         let after = spent()?;
         let us = |who: usize| (after[who] - before[who]).as_secs_f64() * 1e6 / answered.requests;
