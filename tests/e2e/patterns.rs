@@ -1,10 +1,13 @@
 //! Patterns of handing work over, when the agent comes in the middle of the load. (`cargo xtask score` measures them.)
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tracemend_tests::patterns::{Pattern, Trial};
-use tracemend_tests::scene;
+use tracemend_tests::scene::{self, Scene};
 use tracemend_tests::score::EdgeFate;
 
 /// What was under way so long after the agent was ready may have been half seen.
@@ -49,6 +52,43 @@ fn middle_of_the_load(id: &str, test: &str, right_share: f64) -> Result<()> {
     assert!(right as f64 >= right_share * later as f64, "{right} of {later} are right");
     assert!(before > 100 && after > 100, "the agent came too early or too late: {before}, {after}");
     Ok(())
+}
+
+/// Behind a filter of system calls every call is linked, and no process dies of a probe: of contexts and of queues.
+#[test]
+fn pythons_behind_a_filter_of_system_calls() -> Result<()> {
+    const TEST: &str = "pythons_behind_a_filter_of_system_calls";
+    for id in ["python/asyncio-task", "python/run-in-executor"] {
+        let pattern = Pattern::named(id).context("a pattern")?;
+        for mut variant in pattern.variants() {
+            let program = match &variant.program {
+                Ok(program) => program.clone(),
+                Err(missing) => {
+                    scene::skip(TEST, missing);
+                    continue;
+                }
+            };
+            let trial = Trial { pattern, variant: variant.clone(), clients: 64, requests: 1_000, seed: 1 };
+            let Some(scene) = trial.scene(TEST)? else { return Ok(()) };
+            variant.program = Ok(confined(&scene, &program)?);
+            let outcome = Trial { variant, ..trial }.run(&scene)?;
+            let edges = outcome.truth.edges(&outcome.stopped.spans)?;
+            let right = edges.edges.iter().filter(|edge| edge.fate == EdgeFate::Right).count();
+            println!("{id} of {}: {right} of {}", program.display(), edges.edges.len());
+            assert!(edges.wrong.is_empty(), "{:?}", edges.wrong);
+            assert!(edges.edges.len() >= 1_000 && right * 1000 >= edges.edges.len() * 995, "{id}: {right}");
+        }
+    }
+    Ok(())
+}
+
+/// A script that becomes `program` behind the filter.
+fn confined(scene: &Scene, program: &Path) -> Result<PathBuf> {
+    let script = scene.path("confined");
+    let (confined, program) = (env!("CARGO_BIN_EXE_confined"), program.display());
+    fs::write(&script, format!("#!/bin/sh\nexec '{confined}' '{program}' \"$@\"\n"))?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
 }
 
 #[test]
