@@ -26,6 +26,8 @@ pub struct Known {
     pub acted: BootNanos,
     /// When it ended.
     pub ended: Option<BootNanos>,
+    /// When it began to answer for the first time, and for the last.
+    pub answered: Option<(BootNanos, BootNanos)>,
     reads: Sockets,
     answers: Sockets,
     takes: Option<Told>,
@@ -144,6 +146,8 @@ impl Units {
         }
         if answers {
             known.answers.add(cookie);
+            let (first, last) = known.answered.unwrap_or((running.time, running.time));
+            known.answered = Some((first.min(running.time), last.max(running.time)));
         }
         if let (Some(via), Some(inherited)) = (unit.via, unit.inherited) {
             self.entry((process, via)).reads.add(inherited.cookie);

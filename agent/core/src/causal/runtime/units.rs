@@ -15,7 +15,7 @@ use crate::causal::halves::Named;
 use crate::causal::judge::Opinion;
 use crate::causal::settle::Moment;
 use crate::decode::{Tag, Unit};
-use crate::ids::{BootNanos, ProcessId, SockCookie};
+use crate::ids::{BootNanos, ProcessId, SockCookie, UnitId};
 use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS};
 use crate::proto::exchange::{HalfKey, Outcome, Role};
 use crate::span::{Confidence, Evidence, OrphanReason};
@@ -89,7 +89,13 @@ impl Causes {
             }
             return match unit.since {
                 None => self.serving(cookie, asked).map(Tie::Its),
-                Some(since) => self.serving(cookie, since).map(Tie::Born),
+                Some(since) => {
+                    let key = self.serving(cookie, since)?;
+                    if self.was_followed(process, via, key, cookie, asked) {
+                        return Err(OrphanReason::AmbiguousBatch);
+                    }
+                    Ok(Tie::Born(key))
+                }
             };
         }
         if let Some(own) = unit.own.filter(|_| !self.units.is_shared(process, unit.id)) {
@@ -132,6 +138,25 @@ impl Causes {
                 last.filter(|key| self.was_left(*key)).ok_or(OrphanReason::NoLineage)
             }
         }
+    }
+
+    /// True if units follow one another on a connection, each created by the one that answered the request before its own: `via`
+    /// did not answer the request that was open there when it created one. That one works for it, but those that follow carry
+    /// the same tag, so it says nothing once the request is over and another one is open there.
+    fn was_followed(
+        &self,
+        process: ProcessId,
+        via: UnitId,
+        key: HalfKey,
+        cookie: SockCookie,
+        asked: BootNanos,
+    ) -> bool {
+        let Some(half) = self.halves.get(key) else { return false };
+        let began = |(first, last): (BootNanos, BootNanos)| {
+            last >= half.start() && half.end.is_none_or(|end| first <= end.time)
+        };
+        let answered = self.units.get(process, via).and_then(|known| known.answered).is_some_and(began);
+        !answered && !half.open_at(asked) && self.serving(cookie, asked).is_ok_and(|other| other != key)
     }
 
     /// True if a request's connection ended before its answer did.

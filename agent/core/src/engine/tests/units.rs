@@ -140,6 +140,34 @@ fn a_handler_that_a_loop_created_works_for_what_is_asked_of_it() {
     assert!(caused(&spans, "/second", "/next"), "{:?}", known(span(&spans, Kind::Client, "/second")));
 }
 
+/// A server that reads the next request before it is done with the answer, as uvicorn does behind a streamed one, creates the
+/// next request's task in the one that answered.
+#[test]
+fn units_that_follow_one_another_on_a_connection_do_not_all_work_for_the_first() {
+    const ACCEPTS: u64 = 2;
+    let mut world = World::new();
+    world.run(A, LOOP);
+    let one = open_nonblocking(&mut world, A, "/one", "");
+    let other = open_nonblocking(&mut world, A, "/other", "");
+    world.run(A, ACCEPTS).create(A, 11);
+    close_in(&mut world, one, 11);
+    let mut last = 11;
+    for (unit, request, call) in [(21, "/two", "/second"), (31, "/three", "/third"), (41, "/four", "/fourth")] {
+        world.wait(5).ask(one, CALLER, &get(request, "")).run(A, LOOP).read_nonblocking(one, A, &get(request, ""));
+        world.run(A, last).create(A, unit).end_unit(PID, last);
+        world.run(A, unit).call(A, &get(call, ""));
+        close_in(&mut world, one, unit);
+        last = unit;
+    }
+    world.end_unit(PID, last);
+    close_in(&mut world, other, LOOP);
+    let spans = world.end();
+    assert!(caused(&spans, "/second", "/two"), "{:?}", known(span(&spans, Kind::Client, "/second")));
+    for call in ["/third", "/fourth"] {
+        assert_eq!(known(span(&spans, Kind::Client, call)), ("none", "ambiguous batch"), "{call}");
+    }
+}
+
 #[test]
 fn a_unit_that_answers_on_many_connections_proves_nothing() {
     let mut world = World::new();
