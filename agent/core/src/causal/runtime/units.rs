@@ -87,15 +87,10 @@ impl Causes {
             if self.units.answers(process, via) != Some(cookie) {
                 return Err(OrphanReason::EventLoop);
             }
-            return match unit.since {
-                None => self.serving(cookie, asked).map(Tie::Its),
-                Some(since) => {
-                    let key = self.serving(cookie, since)?;
-                    if self.was_followed(process, via, key, cookie, asked) {
-                        return Err(OrphanReason::AmbiguousBatch);
-                    }
-                    Ok(Tie::Born(key))
-                }
+            // What it answers itself says more than what the unit did that created it.
+            return match unit.since.filter(|_| self.units.answers(process, unit.id) != Some(cookie)) {
+                None => self.answered_by(process, unit.id, cookie, asked).map(Tie::Its),
+                Some(since) => self.answered_by(process, via, cookie, since).map(Tie::Born),
             };
         }
         if let Some(own) = unit.own.filter(|_| !self.units.is_shared(process, unit.id)) {
@@ -115,7 +110,7 @@ impl Causes {
         let (mut id, mut time) = (unit.id, asked);
         for depth in 0..CAUSE_DEPTH_MAX {
             if let Some(cookie) = self.units.answers(process, id) {
-                let key = self.serving(cookie, time)?;
+                let key = self.answered_by(process, id, cookie, time)?;
                 return Ok(if depth == 0 { Tie::Its(key) } else { Tie::Born(key) });
             }
             let Some((creator, born)) = self.units.get(process, id).and_then(|known| known.born) else { break };
@@ -140,23 +135,32 @@ impl Causes {
         }
     }
 
-    /// True if units follow one another on a connection, each created by the one that answered the request before its own: `via`
-    /// did not answer the request that was open there when it created one. That one works for it, but those that follow carry
-    /// the same tag, so it says nothing once the request is over and another one is open there.
-    fn was_followed(
+    /// The request that a unit serves on the connection on which it answers: the one that is open there, unless the unit answered
+    /// an earlier one, and that one alone. Then it went on behind its answer (a background task), or created who serves
+    /// next, as uvicorn does behind a streamed answer; which of the two nobody knows. Whether it answers may show only
+    /// afterwards; of a request that is still open then, only of a unit that has answered several is it believed.
+    fn answered_by(
         &self,
         process: ProcessId,
-        via: UnitId,
-        key: HalfKey,
+        unit: UnitId,
         cookie: SockCookie,
-        asked: BootNanos,
-    ) -> bool {
-        let Some(half) = self.halves.get(key) else { return false };
-        let began = |(first, last): (BootNanos, BootNanos)| {
-            last >= half.start() && half.end.is_none_or(|end| first <= end.time)
-        };
-        let answered = self.units.get(process, via).and_then(|known| known.answered).is_some_and(began);
-        !answered && !half.open_at(asked) && self.serving(cookie, asked).is_ok_and(|other| other != key)
+        time: BootNanos,
+    ) -> Result<HalfKey, OrphanReason> {
+        let key = self.serving(cookie, time)?;
+        let half = self.halves.get(key).ok_or(OrphanReason::NoLineage)?;
+        match self.units.get(process, unit).and_then(|known| known.answered) {
+            Some((_, last)) if last >= half.start() => Ok(key),
+            Some((first, last)) if half.end.is_some() || !self.are_two(cookie, first, last) => {
+                Err(OrphanReason::AmbiguousBatch)
+            }
+            Some(_) | None => Ok(key),
+        }
+    }
+
+    /// True if two answers on a connection were to two requests.
+    fn are_two(&self, cookie: SockCookie, first: BootNanos, last: BootNanos) -> bool {
+        let mut between = self.halves.of_socket(cookie).filter(|half| half.request.role == Role::Server);
+        between.any(|half| first < half.start() && half.start() <= last)
     }
 
     /// True if a request's connection ended before its answer did.

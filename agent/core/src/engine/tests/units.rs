@@ -141,19 +141,14 @@ fn a_handler_that_a_loop_created_works_for_what_is_asked_of_it() {
 }
 
 /// A server that reads the next request before it is done with the answer, as uvicorn does behind a streamed one, creates the
-/// next request's task in the one that answered.
+/// next request's task in the one that answered: each of these works for what it answers itself.
 #[test]
-fn units_that_follow_one_another_on_a_connection_do_not_all_work_for_the_first() {
-    const ACCEPTS: u64 = 2;
+fn units_that_follow_one_another_on_a_connection_work_for_what_they_answer() {
     let mut world = World::new();
-    world.run(A, LOOP);
-    let one = open_nonblocking(&mut world, A, "/one", "");
-    let other = open_nonblocking(&mut world, A, "/other", "");
-    world.run(A, ACCEPTS).create(A, 11);
-    close_in(&mut world, one, 11);
+    let (one, other) = answered_in(&mut world, 11);
     let mut last = 11;
     for (unit, request, call) in [(21, "/two", "/second"), (31, "/three", "/third"), (41, "/four", "/fourth")] {
-        world.wait(5).ask(one, CALLER, &get(request, "")).run(A, LOOP).read_nonblocking(one, A, &get(request, ""));
+        asks_next(&mut world, one, request);
         world.run(A, last).create(A, unit).end_unit(PID, last);
         world.run(A, unit).call(A, &get(call, ""));
         close_in(&mut world, one, unit);
@@ -162,10 +157,62 @@ fn units_that_follow_one_another_on_a_connection_do_not_all_work_for_the_first()
     world.end_unit(PID, last);
     close_in(&mut world, other, LOOP);
     let spans = world.end();
-    assert!(caused(&spans, "/second", "/two"), "{:?}", known(span(&spans, Kind::Client, "/second")));
-    for call in ["/third", "/fourth"] {
+    for (call, request) in [("/second", "/two"), ("/third", "/three"), ("/fourth", "/four")] {
+        assert!(caused(&spans, call, request), "{call}: {:?}", known(span(&spans, Kind::Client, call)));
+    }
+}
+
+/// The same where another unit answers than the one that calls, as behind a stream of Starlette's.
+#[test]
+fn units_that_follow_one_another_and_do_not_answer_work_for_nobody_known() {
+    let mut world = World::new();
+    let (one, other) = answered_in(&mut world, 11);
+    let mut last = 11;
+    for (unit, request, call) in [(21, "/two", "/second"), (31, "/three", "/third")] {
+        asks_next(&mut world, one, request);
+        world.run(A, last).create(A, unit).end_unit(PID, last).run(A, unit).create(A, unit + 1);
+        world.run(A, unit).call(A, &get(call, "")).end_unit(PID, unit);
+        close_in(&mut world, one, unit + 1);
+        last = unit + 1;
+    }
+    world.end_unit(PID, last);
+    close_in(&mut world, other, LOOP);
+    let spans = world.end();
+    for call in ["/second", "/third"] {
         assert_eq!(known(span(&spans, Kind::Client, call)), ("none", "ambiguous batch"), "{call}");
     }
+}
+
+/// What goes on behind its answer (a background task) does not work for who asks next on the connection, nor does what it creates.
+#[test]
+fn a_unit_that_goes_on_behind_its_only_answer_does_not_work_for_the_next_request() {
+    let mut world = World::new();
+    let (one, other) = answered_in(&mut world, 11);
+    asks_next(&mut world, one, "/next");
+    world.run(A, LOOP).create(A, 12);
+    world.run(A, 11).call(A, &get("/behind", "")).create(A, 21);
+    world.run(A, 21).call(A, &get("/child", "")).end_unit(PID, 21);
+    close_in(&mut world, one, 12);
+    close_in(&mut world, other, LOOP);
+    let spans = world.end();
+    for call in ["/behind", "/child"] {
+        assert_eq!(known(span(&spans, Kind::Client, call)), ("none", "ambiguous batch"), "{call}");
+    }
+}
+
+/// Two connections whose requests a loop has read, and what a unit answered on the first.
+fn answered_in(world: &mut World, unit: u64) -> (Wire, Wire) {
+    const ACCEPTS: u64 = 2;
+    world.run(A, LOOP);
+    let one = open_nonblocking(world, A, "/one", "");
+    let other = open_nonblocking(world, A, "/other", "");
+    world.run(A, ACCEPTS).create(A, unit);
+    close_in(world, one, unit);
+    (one, other)
+}
+
+fn asks_next(world: &mut World, wire: Wire, path: &str) {
+    world.wait(5).ask(wire, CALLER, &get(path, "")).run(A, LOOP).read_nonblocking(wire, A, &get(path, ""));
 }
 
 #[test]
