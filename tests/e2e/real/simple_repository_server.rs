@@ -26,9 +26,8 @@ fn simple_repository_server_calls_for_the_page_it_serves() -> Result<()> {
 }
 
 /// A file is asked for in three calls, one after the other, and passed through as it comes. Starlette has another task answer
-/// than the one that calls, and uvloop reads in no task at all, so that nothing is known of the calls of a connection's first
-/// request. Those of the second one are right; what follows is an orphan, since each next task stems from the one that
-/// answered before it.
+/// than the one that calls, and uvloop reads in no task at all, so that nothing is known of the calls: each next request's task
+/// stems from one that answered before.
 #[test]
 fn no_call_for_a_file_that_simple_repository_server_streams_is_another_requests() -> Result<()> {
     const TEST: &str = "no_call_for_a_file_that_simple_repository_server_streams_is_another_requests";
