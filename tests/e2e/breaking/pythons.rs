@@ -19,9 +19,10 @@ type Bytes<const N: usize> = [u8; N];
 fn a_thousand_short_lived_pythons_a_minute_leave_nothing() -> Result<()> {
     const COUNT: &str = "300";
     const PER_SECOND: &str = "16.7";
-    const LIMIT: Duration = Duration::from_secs(120);
-    /// Ends are noticed by a tick; that of a process that was adapted too late, five seconds later.
-    const FORGOTTEN: Duration = Duration::from_secs(20);
+    const LIMIT: Duration = Duration::from_secs(300);
+    /// Ends are noticed by a tick; that of a process that was adapted too late, five seconds later, and by a busy machine later still.
+    /// What leaks never goes.
+    const FORGOTTEN: Duration = Duration::from_secs(60);
     /// What is known of processes that have ended is kept for a while: some 12 KiB each, for about a thousand.
     const CREEP_MIB_MAX: u64 = 12;
     let test = "a_thousand_short_lived_pythons_a_minute_leave_nothing";
