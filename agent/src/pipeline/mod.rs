@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use agent_ebpf::wire::config::capture;
 use anyhow::Context;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracemend_core::decode::Event;
 use tracemend_core::engine::{self, Engine, Output, Policy};
 use tracemend_core::ids::{BootNanos, SockCookie};
@@ -29,7 +28,7 @@ use crate::export::{self, Destination, Exporter, Sampler};
 use crate::heap;
 use crate::host::Host;
 use crate::recording::{self, Recorder};
-use crate::ring::Merge;
+use crate::ring::{Merge, Wakes};
 use crate::shutdown::Shutdown;
 use facts::Facts;
 use progress::Progress;
@@ -38,8 +37,11 @@ use runtimes::Runtimes;
 
 /// The rings are polled: those of a busy host this often ...
 const POLL_MIN: Duration = Duration::from_millis(4);
-/// ... and those of one where a look brings less than so many records, this often. A look costs as much as a dozen records do.
-const POLL_CALM: (usize, Duration) = (128, Duration::from_millis(16));
+/// ... and less often until a look brings so many records. A look costs as much as a dozen of them do, and the first ones
+/// after it cost more than those that follow while the caches are warm.
+const WORTH_A_LOOK: usize = 256;
+/// A look that brings so many was late.
+const LATE: usize = 1024;
 /// An idle host is asked this often; a ring that fills wakes the reader earlier.
 const POLL_MAX: Duration = Duration::from_millis(64);
 /// Events handled between two looks at the rings: a millisecond or two, in which a busy host fills a small part of one.
@@ -111,10 +113,12 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
     let everything = config.targets.is_everything();
     let there = if everything { host.all() } else { host.targeted(&config.targets) };
     let runtimes = Runtimes::start(everything, &there, &host, &mut session);
+    let wakes = Wakes::of(&session.rings).context("cannot wait for the rings")?;
     on_ready(&Ready { hooks: std::mem::take(&mut session.hooks), destination: ready });
     let mut stages = Stages {
         session,
         runtimes,
+        wakes,
         merge: Merge::default(),
         facts: Facts::new(host, config.targets),
         progress: Progress::default(),
@@ -167,11 +171,10 @@ fn nonce() -> anyhow::Result<[u8; 16]> {
 
 /// How long nothing is looked at after a look that brought so many records, and the pause before it.
 fn pause_after(records: usize, pause: Duration) -> Duration {
-    let (few, calm) = POLL_CALM;
     match records {
-        0 => (pause * 2).min(POLL_MAX),
-        _ if records < few => calm,
-        _ => POLL_MIN,
+        0..WORTH_A_LOOK => (pause * 2).min(POLL_MAX),
+        WORTH_A_LOOK..LATE => pause,
+        LATE.. => POLL_MIN,
     }
 }
 
@@ -179,6 +182,7 @@ fn pause_after(records: usize, pause: Duration) -> Duration {
 struct Stages {
     session: Session,
     runtimes: Runtimes,
+    wakes: Wakes,
     merge: Merge,
     facts: Facts,
     progress: Progress,
@@ -209,7 +213,7 @@ impl Stages {
                 self.report.update(&self.session, self.core.engine(), &self.facts, &self.runtimes);
             }
             pause = pause_after(records, pause);
-            self.wait(pause)?;
+            self.wakes.wait(pause).context("cannot wait for the rings")?;
         }
         Ok(())
     }
@@ -334,16 +338,6 @@ impl Stages {
             tracing::debug!(error = format!("{error:#}"), "policy not set");
         }
     }
-
-    /// Waits for a ring that fills quickly, or until the pause is over.
-    fn wait(&self, pause: Duration) -> anyhow::Result<()> {
-        let mut rings: Vec<_> = self.session.rings.iter().map(|ring| PollFd::new(ring, PollFlags::IN)).collect();
-        let pause = Timespec::try_from(pause).context("a pause of milliseconds")?;
-        match poll(&mut rings, Some(&pause)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error).context("cannot wait for the rings"),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -351,10 +345,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_more_there_is_to_read_the_sooner_it_is_looked_at() {
-        assert_eq!(pause_after(10_000, POLL_MAX), POLL_MIN);
-        assert_eq!(pause_after(1, POLL_MIN), POLL_CALM.1);
-        assert_eq!(pause_after(0, POLL_CALM.1), POLL_CALM.1 * 2);
+    fn a_look_is_worth_its_while_and_never_late_for_long() {
         assert_eq!(pause_after(0, POLL_MAX), POLL_MAX);
+        assert_eq!(pause_after(1, POLL_MIN), POLL_MIN * 2);
+        assert_eq!(pause_after(WORTH_A_LOOK, POLL_MIN * 2), POLL_MIN * 2);
+        assert_eq!(pause_after(10_000, POLL_MAX), POLL_MIN);
     }
 }

@@ -1,10 +1,15 @@
 //! Records out of the rings, as events in order of time.
+//!
+//! - `wait`: when they are looked at
+
+mod wait;
 
 use std::collections::VecDeque;
 
 use agent_ebpf::wire::record::Header;
 use aya::maps::{MapData, RingBuf};
 use tracemend_core::decode::{self, Event, Room};
+pub use wait::Wakes;
 use zerocopy::FromBytes;
 
 /// A record may reach its ring this long after the time it carries: the hook stamps it before it copies the bytes.
