@@ -4,7 +4,7 @@
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
 //! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take;
 //!   `messages`: what they write to pipes and read; `channels` and `timers`: what Go's put and take; `answers`: whom they answer,
-//!   `batches`: what they take together
+//!   `batches`: what they take together, `contexts`: what Go's calls are given
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -24,6 +24,8 @@ mod answers;
 mod batches;
 #[cfg(target_arch = "bpf")]
 mod channels;
+#[cfg(target_arch = "bpf")]
+mod contexts;
 #[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]

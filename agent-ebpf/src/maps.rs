@@ -25,7 +25,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_12: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_13: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -126,6 +126,12 @@ pub static MESSAGES: LruHashMap<MessageKey, Message, 4096> = LruHashMap::new();
 /// for new ones: of 1,024, as many as there may be processes at work in pools that name their jobs.
 #[btf_map]
 pub static JOBS: LruHashMap<u64, Job, 1024> = LruHashMap::new();
+
+/// Contexts of requests that are served, as far as they are known by their addresses: written where one begins to be served, read
+/// where one is given to a call, never deleted: the least used make room for new ones. Of 8,192 requests, far more than wait
+/// for others at a time.
+#[btf_map]
+pub static CONTEXTS: LruHashMap<UnitKey, Tag, 8192> = LruHashMap::new();
 
 /// Losses by reason: written by the probes, read by user space.
 #[btf_map]
@@ -366,7 +372,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_12 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_13 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

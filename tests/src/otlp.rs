@@ -12,7 +12,8 @@ use serde_json::Value;
 pub type Attributes = BTreeMap<String, Value>;
 
 /// Every `tracemend.link.evidence` there is.
-const EVIDENCE: &[&str] = &["peer", "wire", "thread", "birth", "unit", "item", "answer", "nginx", "root", "none"];
+const EVIDENCE: &[&str] =
+    &["peer", "wire", "thread", "birth", "unit", "item", "context", "answer", "nginx", "root", "none"];
 /// Every `tracemend.link.confidence` there is.
 const CONFIDENCE: &[&str] = &["exact", "strong", "weak", "none"];
 

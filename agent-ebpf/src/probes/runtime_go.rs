@@ -10,7 +10,7 @@ use aya_ebpf::programs::ProbeContext;
 use crate::kernel::go::{self, behind, number, running};
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
-use crate::{timers, units};
+use crate::{contexts, timers, units};
 
 /// A goroutine was made, and has its number: `g` in rax.
 #[uprobe]
@@ -45,12 +45,24 @@ pub fn go_writer_in(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// A goroutine has a connection send its request.
+/// A goroutine has a connection send its request: the connection in rax, what leads to the request in rbx.
 #[uprobe]
 pub fn go_round_in(ctx: ProbeContext) -> u32 {
     let registers = Registers::from_probe(ctx.as_ptr());
     if !registers.below_or_equal() {
-        calls(registers.rax(), registers.r14());
+        calls(registers.rax(), registers.rbx(), registers.r14());
+    }
+    0
+}
+
+/// A goroutine serves a request: what is known of that in rdi.
+#[uprobe]
+pub fn go_serve_in(ctx: ProbeContext) -> u32 {
+    let registers = Registers::from_probe(ctx.as_ptr());
+    if !registers.below_or_equal()
+        && let Some(request) = ctx.arg(0)
+    {
+        serves(request, registers.r14());
     }
     0
 }
@@ -147,7 +159,7 @@ fn writes(g: u64) -> Option<()> {
 /// `persistConn.conn` holds a `*net.TCPConn`, which begins with a `*netFD`, which has its descriptor behind a lock of 16
 /// bytes (net/fd_unix.go, internal/poll/fd_unix.go). Anything else, as TLS's, leads to no socket.
 #[inline(never)]
-fn calls(connection: u64, g: u64) -> Option<()> {
+fn calls(connection: u64, request: u64, g: u64) -> Option<()> {
     const DESCRIPTOR: u64 = 16;
     let task = Task::current();
     let go = go::go(task.tgid())?;
@@ -157,5 +169,23 @@ fn calls(connection: u64, g: u64) -> Option<()> {
     }
     let tcp = read::<u64>(connection + u64::from(go.connection));
     let descriptor = tcp.and_then(read::<u64>).and_then(|socket| read::<u64>(socket + DESCRIPTOR));
-    units::has_sent(task, caller, descriptor.map_or(0, |descriptor| task.cookie_of(descriptor as u32)))
+    let cookie = descriptor.map_or(0, |descriptor| task.cookie_of(descriptor as u32));
+    units::has_sent(task, caller, cookie)?;
+    passes(request, caller, cookie)
+}
+
+/// What leads to the request (`transportRequest`) begins with its address.
+#[inline(never)]
+fn passes(request: u64, caller: u64, cookie: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid()).filter(|go| go.watched != 0 && go.request_context != 0)?;
+    contexts::calls(task, caller, read::<u64>(request)? + u64::from(go.request_context), cookie)
+}
+
+/// `http.Request.ctx` is an interface's value, of which the second word leads to the context.
+#[inline(never)]
+fn serves(request: u64, g: u64) -> Option<()> {
+    let task = Task::current();
+    let go = go::go(task.tgid()).filter(|go| go.watched != 0 && go.request_context != 0)?;
+    contexts::serves(task, running(&go, g), read(request + u64::from(go.request_context) + 8)?)
 }

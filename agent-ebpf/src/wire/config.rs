@@ -262,6 +262,10 @@ pub struct Go {
     pub g_frame: u32,
     /// `hchan.elemtype`: the type of what is in a channel.
     pub channel_type: u32,
+    /// `net/http.Request.ctx`, an interface's value; 0 if contexts are not watched.
+    pub request_context: u32,
+    /// Zero.
+    pub pad: u32,
     /// Address of `runtime.corostart`, which coroutines begin with; 0 if there are none.
     pub coroutine: u64,
     /// 1 while all probes are there that watch what goroutines hand over.
@@ -282,7 +286,7 @@ pub struct Go {
 pub struct UnitKey {
     /// Process id.
     pub tgid: u32,
-    /// What the address is of: 0 for a unit, 1 for an item, 2 for a timer's function, 3 for a channel's slot.
+    /// What the address is of: 0 for a unit, 1 for an item, 2 for a timer's function, 3 for a channel's slot, 4 for a context.
     pub pad: u32,
     /// `start_boottime` of the group leader: process ids are used again.
     pub start: u64,
@@ -374,7 +378,7 @@ pub struct Message {
 const _: () = {
     assert!(size_of::<Python>() == 88);
     assert!(size_of::<Deques>() == 24);
-    assert!(size_of::<Go>() == 120);
+    assert!(size_of::<Go>() == 128);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 112);
     assert!(size_of::<Item>() == 72);

@@ -148,6 +148,26 @@ pub struct Answered {
     pub nth: u64,
 }
 
+/// A unit that has no request of its own called, with a context of Go's that stems from a request's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Passed {
+    /// `kind` is [`kind::PASSED`].
+    pub header: Header,
+    /// Process id.
+    pub tgid: u32,
+    /// The process's lossy epoch.
+    pub lossy: u32,
+    /// `start_boottime` of the group leader.
+    pub start: u64,
+    /// The unit that called.
+    pub unit: u64,
+    /// The request that was served with that context.
+    pub request: Tag,
+    /// Socket that the unit called over.
+    pub called: u64,
+}
+
 /// Things of one batch that are told of, and one more, which says that there are more.
 pub const GATHERED_MAX: u64 = 8;
 
@@ -194,6 +214,7 @@ const _: () = {
     assert!(size_of::<Gathered>() == 120);
     assert!(size_of::<Handed>() == 48);
     assert!(size_of::<Answered>() == 72);
+    assert!(size_of::<Passed>() == 64);
     assert!(size_of::<Taken>() == 72);
     assert!(size_of::<Took>() == 184);
     assert!(size_of::<Writer>() == 32);

@@ -50,6 +50,8 @@ pub mod program {
     pub const GO_WRITER: &str = "go_writer_in";
     /// Probe in `net/http.(*persistConn).roundTrip`.
     pub const GO_ROUND: &str = "go_round_in";
+    /// Probe in `net/http.serverHandler.ServeHTTP`.
+    pub const GO_SERVE: &str = "go_serve_in";
     /// Probe in `runtime.chansend`, where something is put into a channel's buffer.
     pub const GO_PUT: &str = "go_put_in";
     /// The same in `runtime.selectgo`.
@@ -100,6 +102,8 @@ pub const UNITS: &str = "UNITS";
 pub const ITEMS: &str = "ITEMS";
 /// What units took from queues, keyed as the units.
 pub const TAKES: &str = "TAKES";
+/// Contexts of requests that are served, keyed as the units.
+pub const CONTEXTS: &str = "CONTEXTS";
 /// Processes that hold more than their share of units or items, by process id.
 pub const OVER_SHARE: &str = "OVER_SHARE";
 /// Losses by reason, one counter per CPU.
@@ -110,4 +114,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_12";
+pub const SETTINGS: &str = "SETTINGS_13";

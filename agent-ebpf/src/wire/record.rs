@@ -6,7 +6,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub use super::handed::{
-    Answered, GATHERED_MAX, Gathered, Handed, JOB_BYTES, Job, Piped, Returned, Taken, Takes, Took, Writer,
+    Answered, GATHERED_MAX, Gathered, Handed, JOB_BYTES, Job, Passed, Piped, Returned, Taken, Takes, Took, Writer,
 };
 
 /// Values of [`Header::kind`]. Numbers are never reused.
@@ -47,6 +47,8 @@ pub mod kind {
     pub const HANDED: u16 = 17;
     /// [`super::Job`]: how what the unit that is told next read from a pipe last begins.
     pub const JOB: u16 = 18;
+    /// [`super::Passed`]: a unit called with the context of a request.
+    pub const PASSED: u16 = 19;
 }
 
 /// The first bytes of every record.

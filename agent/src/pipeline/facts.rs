@@ -83,6 +83,7 @@ impl Facts {
             | Event::Job { .. }
             | Event::Returned { .. }
             | Event::Answered(_)
+            | Event::Passed(_)
             | Event::Gathered(_)
             | Event::Handed { .. }
             | Event::Process(_) => {}

@@ -56,6 +56,9 @@ pub(super) const PATTERNS: &[Pattern] = &[
     pattern!("ants-pool"),
 ];
 
+/// Not scored: workers that are given no context, so that whom they answer is all there is.
+pub(super) const UNSCORED: Pattern = pattern!("mutex-no-context");
+
 /// How the program is built.
 struct Build {
     file: &'static str,

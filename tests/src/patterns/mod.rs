@@ -18,7 +18,6 @@ use anyhow::Result;
 pub(crate) use build::step;
 pub use build::{directory, prepare};
 pub(crate) use go::go as find_go;
-pub use python::UNSCORED;
 pub use trial::{Outcome, Trial};
 
 use crate::process::Process;
@@ -43,6 +42,11 @@ pub struct Pattern {
     /// What it can be run by on this machine.
     variants: fn() -> Vec<Variant>,
     start: fn(&Start<'_>) -> Result<Vec<Process>>,
+}
+
+/// What is not scored, but tested.
+pub fn unscored() -> impl Iterator<Item = Pattern> {
+    python::UNSCORED.into_iter().chain([go::UNSCORED])
 }
 
 /// A build of a runtime.

@@ -74,8 +74,8 @@ pub(super) const PATTERNS: &[Pattern] = &[
 
 const CELERY: Pattern = Pattern { id: "python/celery-redis", variants: celeries, start: celery, ..PACKAGED };
 
-/// What is not scored, but tested: what else Celery does with tasks, and a pool that is not read.
-pub const UNSCORED: [Pattern; 4] = [
+/// Not scored: what else Celery does with tasks, and a pool that is not read.
+pub(super) const UNSCORED: [Pattern; 4] = [
     Pattern { id: "python/celery-chain", path: "/chain", calls: 2, ..CELERY },
     Pattern { id: "python/celery-countdown", path: "/later", ..CELERY },
     Pattern { id: "python/celery-retry", path: "/retry", calls: 2, ..CELERY },

@@ -34,6 +34,7 @@ var modes = map[string]func() mode{
 	"lazy-pool":        lazyPool,
 	"cond":             overCond,
 	"mutex-queue":      overMutex,
+	"mutex-no-context": func() mode { return withoutContext(overMutex()) },
 	"batch":            batch,
 	"ants-pool":        antsPool,
 	"chan-lent":        chanLent,

@@ -210,6 +210,14 @@ func overMutex() mode {
 	}
 }
 
+// The same, without the request's context.
+func withoutContext(serve mode) mode {
+	return func(j job) {
+		j.ctx = context.Background()
+		serve(j)
+	}
+}
+
 // together makes so many jobs' call at most.
 const together = 4
 

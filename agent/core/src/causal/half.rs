@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::causal::identity::ExchangeId;
 use crate::causal::units::Message;
 use crate::conn::Ends;
-use crate::decode::{Connect, Tag, Taken, Takes, Unit};
+use crate::decode::{Connect, Passed, Tag, Taken, Takes, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, SpanId, TraceId};
 use crate::proto::exchange::{End, Ending, HalfKey, Request, Response};
 use crate::span::Decision;
@@ -58,6 +58,8 @@ pub struct Half {
     pub message: Option<Box<Message>>,
     /// Whom its unit answered next, at a client, if it works for nobody known.
     pub answer: Option<Box<Answer>>,
+    /// The context that it was given, if its unit has no request of its own.
+    pub passed: Option<Box<Passed>>,
     /// What its unit took for several, or the one that created that did.
     pub batch: Option<Arc<Batch>>,
     /// It may be a task's cause, and is remembered until then.
@@ -150,6 +152,7 @@ impl Half {
             takes: None,
             message: None,
             answer: None,
+            passed: None,
             batch: None,
             kept: BootNanos(0),
             bytes: 0,
@@ -204,6 +207,7 @@ impl Half {
             + self.takes.as_deref().map_or(0, size_of_val)
             + self.message.as_deref().map_or(0, size_of_val)
             + self.answer.as_deref().map_or(0, size_of_val)
+            + self.passed.as_deref().map_or(0, size_of_val)
             + method.len()
             + target.len()
             + text

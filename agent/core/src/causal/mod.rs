@@ -40,7 +40,7 @@ use units::Units;
 use waiting::Waiting;
 
 use crate::decode::{
-    Actor, Answered, Direction, Exit, Fork, Gathered, Link, Opened, Process, Running, Takes, UnitBorn, Writer,
+    Actor, Answered, Direction, Exit, Fork, Gathered, Link, Opened, Passed, Process, Running, Takes, UnitBorn, Writer,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, TaskId, ThreadId, UnitId};
 use crate::limits::{PROCESSES_MAX, SETTLE_NS};
@@ -185,6 +185,11 @@ impl Causes {
         self.units.handed(process, unit, child);
     }
 
+    /// A unit calls with a request's context.
+    pub fn passes(&mut self, passed: &Passed) {
+        self.units.passes(passed);
+    }
+
     /// A unit that works for nobody known answered a request.
     pub fn answers(&mut self, answered: &Answered) {
         let Answered { process, unit, request, time, lossy, called, nth } = *answered;
@@ -276,6 +281,7 @@ impl Causes {
                 half.takes = self.units.takes(unit.id, thread, half.request.actor.seq);
                 half.message = self.units.message(half.process, unit.id, half.request.actor.seq).map(Box::new);
                 half.batch = self.units.batch(&half);
+                half.passed = self.units.passed(half.process, unit.id, key.cookie);
                 if runtime::answers::is_nobodys(&half) {
                     self.units.calls(half.process, unit.id);
                 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use agent_ebpf::wire::record::GATHERED_MAX;
 
 use crate::causal::half::{Batch, Half};
-use crate::decode::{Gathered, Running, Takes, UnitBorn, Writer};
+use crate::decode::{Gathered, Passed, Running, Takes, UnitBorn, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, TaskId, ThreadId, UnitId};
 use crate::limits::{ANSWERING_MIN, ANSWERING_NS, EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
@@ -36,6 +36,8 @@ pub struct Known {
     /// The task that it is told next to have read of, and the number of that act.
     job: Option<(u32, TaskId)>,
     calls: Calls,
+    /// The context that it called with last, until that call is seen.
+    passed: Option<Box<Passed>>,
     /// What it took for several last.
     gathers: Option<Arc<Batch>>,
     /// What it works for that the one took which created it.
@@ -236,6 +238,16 @@ impl Units {
             Some(takes) => known.gathers.clone().filter(|_| takes.iter().flatten().any(|taken| taken.others > 0)),
             None => known.handed.clone(),
         }
+    }
+
+    /// A unit calls with a context.
+    pub fn passes(&mut self, passed: &Passed) {
+        self.entry((passed.process, passed.unit)).passed = Some(Box::new(*passed));
+    }
+
+    /// The context that a unit's call over a socket was given, which is that call's alone.
+    pub fn passed(&mut self, process: ProcessId, unit: UnitId, socket: SockCookie) -> Option<Box<Passed>> {
+        self.known.get_mut(&(process, unit))?.passed.take().filter(|passed| passed.called == socket)
     }
 
     /// A unit calls that works for nobody known.

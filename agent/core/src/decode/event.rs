@@ -118,6 +118,8 @@ pub enum Event {
         /// When the unit acted.
         time: BootNanos,
     },
+    /// A unit that has no request of its own calls with a request's context.
+    Passed(Passed),
 }
 
 /// The bytes that started a turn. It names bytes, not a request.
@@ -480,6 +482,23 @@ pub struct Answered {
     pub nth: u64,
 }
 
+/// A unit that has no request of its own calls, with a context of Go's that stems from a request's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    /// When.
+    pub time: BootNanos,
+    /// The process of both.
+    pub process: ProcessId,
+    /// Its lossy epoch then.
+    pub lossy: u32,
+    /// The unit that calls.
+    pub unit: UnitId,
+    /// What had been read that is served with that context.
+    pub request: Tag,
+    /// The socket that the unit calls over.
+    pub called: SockCookie,
+}
+
 /// One of the things that a unit took, for several, without having acted in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gathered {
@@ -519,6 +538,7 @@ impl Event {
             Self::Running(running) => Some(running.time),
             Self::UnitBorn(born) => Some(born.time),
             Self::Answered(answered) => Some(answered.time),
+            Self::Passed(passed) => Some(passed.time),
             Self::Gathered(gathered) => Some(gathered.time),
             Self::Process(_) => None,
         }
@@ -537,6 +557,7 @@ impl Event {
             Self::Running(running) => Some(running.thread.process),
             Self::UnitBorn(born) => Some(born.process),
             Self::Answered(answered) => Some(answered.process),
+            Self::Passed(passed) => Some(passed.process),
             Self::Gathered(gathered) => Some(gathered.process),
             Self::UnitEnded { process, .. }
             | Self::Took { process, .. }

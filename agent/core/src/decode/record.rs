@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::decode::event::{
     Actor, Address, Answered, Bases, Claim, Closing, Connect, Count, Data, Direction, Endpoint, Event, Exit, Fork,
-    Gathered, Link, Listen, Open, Opened, Running, Tag, Taken, Unit, UnitBorn, Writer,
+    Gathered, Link, Listen, Open, Opened, Passed, Running, Tag, Taken, Unit, UnitBorn, Writer,
 };
 use crate::ids::{BootNanos, ProcessId, SockCookie, Tgid, ThreadId, Tid, UnitId};
 
@@ -150,6 +150,18 @@ pub fn decode(bytes: &[u8], room: &mut Room) -> Result<Event, Error> {
                 request,
                 called: SockCookie(layout.called),
                 nth: layout.nth,
+            }))
+        }
+        kind::PASSED => {
+            let layout = read::<wire::Passed>(bytes, header.kind)?.0;
+            let request = tag(layout.request).ok_or(Error::Value(header.kind))?;
+            Ok(Event::Passed(Passed {
+                time,
+                process: process(layout.tgid, layout.start),
+                lossy: layout.lossy,
+                unit: UnitId(layout.unit),
+                request,
+                called: SockCookie(layout.called),
             }))
         }
         kind::GATHERED => {

@@ -110,6 +110,7 @@ impl Engine {
             Event::Returned { process, queue, time } => self.causes.returned(process, queue, time),
             Event::Piped { process, unit, seq, writer, .. } => self.causes.piped(process, unit, seq, writer),
             Event::Answered(answered) => self.causes.answers(&answered),
+            Event::Passed(passed) => self.causes.passes(&passed),
             Event::Gathered(gathered) => self.causes.gathered(&gathered),
             Event::Handed { process, unit, child, .. } => self.causes.handed(process, unit, child),
             Event::Job { process, unit, seq, head, .. } => {

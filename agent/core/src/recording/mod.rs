@@ -23,7 +23,7 @@ use crate::ids::BootNanos;
 
 /// Raised with every change of what is recorded, of [`Event`] and what it holds among it: numbers and fields have no
 /// names in a recording.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 
 /// The oldest version that can still be read: since then events were added behind those there were, and nothing changed.
 pub const OLDEST: u16 = 1;

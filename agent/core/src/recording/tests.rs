@@ -83,7 +83,7 @@ fn the_layout_is_that_of_the_version() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (VERSION, hex.as_str()),
-        (6, "0001f8c904ac0207e80708030000010209000001f0a2040303474554080100010100010102")
+        (7, "0001f8c904ac0207e80708030000010209000001f0a2040303474554080100010100010102")
     );
 }
 

@@ -20,6 +20,8 @@ pub enum Evidence {
     Unit,
     /// The unit of a runtime that made the call took something from a queue that was put there for the request.
     Item,
+    /// The call was given a context that stems from the request's.
+    Context,
     /// The unit of a runtime that made the call answered the request next, and calls for one request at a time.
     Answer,
     /// A known discipline of nginx.
@@ -32,13 +34,14 @@ pub enum Evidence {
 
 impl Evidence {
     /// All of them, in the order docs list them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Peer,
         Self::Wire,
         Self::Thread,
         Self::Birth,
         Self::Unit,
         Self::Item,
+        Self::Context,
         Self::Answer,
         Self::Nginx,
         Self::Root,
@@ -55,6 +58,7 @@ impl Evidence {
             Self::Birth => "birth",
             Self::Unit => "unit",
             Self::Item => "item",
+            Self::Context => "context",
             Self::Answer => "answer",
             Self::Nginx => "nginx",
             Self::Root => "root",
@@ -80,6 +84,7 @@ impl Evidence {
                 "the runtime's own unit that made the call took something from a queue, or from a pipe between processes, that was \
                  put there for the request"
             }
+            Self::Context => "the call was given a context (Go's context.Context) that stems from the request's own",
             Self::Answer => {
                 "the runtime's own unit that made the call woke the request's own next, which had waited for it, and takes turns \
                  between calls and answers"

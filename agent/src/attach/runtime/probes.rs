@@ -314,6 +314,7 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
             program::GO_TIMER_STOP,
             program::GO_TIMER_RESET,
             program::GO_TIMER,
+            program::GO_SERVE,
         ],
     }
 }

@@ -138,7 +138,13 @@ const fn kernel_names(opinion: Opinion) -> Option<HalfKey> {
     match opinion {
         Opinion::Cause(
             key,
-            Evidence::Thread | Evidence::Birth | Evidence::Unit | Evidence::Item | Evidence::Answer | Evidence::Nginx,
+            Evidence::Thread
+            | Evidence::Birth
+            | Evidence::Unit
+            | Evidence::Item
+            | Evidence::Context
+            | Evidence::Answer
+            | Evidence::Nginx,
             _,
         ) => Some(key),
         Opinion::Cause(..) | Opinion::Silent(_) | Opinion::Pending(_) => None,

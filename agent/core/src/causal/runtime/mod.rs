@@ -2,6 +2,7 @@
 
 pub mod answers;
 mod batches;
+mod contexts;
 mod items;
 pub mod nginx;
 mod tasks;

@@ -40,6 +40,11 @@ impl Tie {
 impl Causes {
     /// The opinion of the unit that made a call; none if no unit was told.
     pub(in crate::causal) fn unit(&self, half: &Half, asked: BootNanos, moment: Moment) -> Option<Opinion> {
+        Some(self.with_context(half, asked, self.by_unit(half, asked, moment)?))
+    }
+
+    /// The same, whatever context the call was given.
+    fn by_unit(&self, half: &Half, asked: BootNanos, moment: Moment) -> Option<Opinion> {
         let unit = half.unit?;
         let born = match self.tie(half, unit, asked) {
             Err(reason) => Opinion::Silent(reason),

@@ -5,6 +5,7 @@ mod batches;
 mod births;
 mod bounds;
 mod clocks;
+mod contexts;
 mod ends;
 mod items;
 mod nginx;

@@ -42,6 +42,15 @@ pub(super) fn connection(read: &Code) -> Option<u32> {
     Some(two[1].1)
 }
 
+/// `net/http.Request.ctx`, out of its method `write`, which first asks for a value of it: both words of the interface's value
+/// are read before the first call.
+pub(super) fn request_context(write: &Code) -> Option<u32> {
+    let before = write.instructions().iter().take_while(|one| one.flow_control() != FlowControl::IndirectCall);
+    let loads: Vec<_> = before.filter(|one| is_load(one)).filter_map(member).collect();
+    let (request, first) = loads.iter().copied().find(|(base, _)| *base == Register::RAX)?;
+    (first != 0 && loads.contains(&(request, first + 8))).then_some(first)
+}
+
 /// `g.sched.ctxt`, out of `runtime.mcall`, which is written in assembly: it stores what `g` goes on with, the stack's pointer
 /// first among the members (runtime/runtime2.go, `gobuf`: sp, pc, g, ctxt).
 pub(super) fn function(mcall: &Code) -> Option<u32> {

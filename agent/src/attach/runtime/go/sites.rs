@@ -5,8 +5,9 @@
 //! | the last call of `casgstatus` in `newproc1` | rax: the new `g`, with its number (from 1.23 or 1.24 on) |
 //! | the call of `runqput` in `newproc.func1` | rbx: the new `g`, where its number comes after that call |
 //! | the first call of `casgstatus` in `gdestroy`, or `goexit0` before 1.22 | rax: the `g` that ends |
-//! | `net/http.(*persistConn).roundTrip`, behind the check of the stack | rax: the connection, r14: `g` |
+//! | `net/http.(*persistConn).roundTrip`, behind the check of the stack | rax: the connection, rbx: what leads to the request, r14: `g` |
 //! | `net/http.(*persistConn).writeLoop`, likewise | r14: `g` |
+//! | `net/http.serverHandler.ServeHTTP`, likewise | rdi: the request, r14: `g` |
 //! | `time.AfterFunc`, likewise | rbx: the function value, r14: `g` |
 //! | `time.stopTimer` and `time.resetTimer`, likewise | rax: the timer |
 //! | the call of `typedmemmove` in `chansend` | rax: the type, rbx: the slot, r14: `g`; the channel in the frame |
@@ -90,6 +91,7 @@ impl Build {
         coroutines(elf, table, &newproc1, &mut layout);
         let mut handing = super::channels::sites(elf, table, &mut layout).unwrap_or_default();
         handing.extend(timers(elf, table, &mut layout).unwrap_or_default());
+        handing.extend(contexts(elf, table, &mut layout));
         Ok(Self { layout, sites, handing })
     }
 }
@@ -122,6 +124,14 @@ fn timers(elf: &Elf<'_>, table: &Table<'_>, layout: &mut Go) -> Option<Sites> {
     layout.g_function = layout::function(&mcall?.code(elf)?)?;
     layout.timer_function = layout::timer_function(&newer.or(older)?.code(elf)?, &stop)?;
     Some(sites)
+}
+
+/// Contexts of requests, in a program that serves and calls.
+fn contexts(elf: &Elf<'_>, table: &Table<'_>, layout: &mut Go) -> Option<(&'static str, u64)> {
+    let [serve, write] = table.find(["net/http.serverHandler.ServeHTTP", "net/http.(*Request).write"]);
+    let served = behind_check(&serve?.code(elf)?)?;
+    layout.request_context = layout::request_context(&write?.code(elf)?)?;
+    Some((program::GO_SERVE, served))
 }
 
 pub(super) fn behind_check(code: &Code) -> Option<u64> {

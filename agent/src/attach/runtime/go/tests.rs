@@ -31,7 +31,7 @@ const LINKED: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// What watches how goroutines hand over work, in the order it is attached in.
-const HANDING: [&str; 11] = [
+const HANDING: [&str; 12] = [
     program::GO_TAKE,
     program::GO_TAKE_SELECT,
     program::GO_FETCH,
@@ -43,6 +43,7 @@ const HANDING: [&str; 11] = [
     program::GO_TIMER_STOP,
     program::GO_TIMER_RESET,
     program::GO_TIMER,
+    program::GO_SERVE,
 ];
 
 /// Builds programs.
@@ -112,6 +113,7 @@ fn expected(version: &str, found: &agent_ebpf::wire::config::Go) -> agent_ebpf::
         timer_function,
         g_frame: if minor < 25 { 104 } else { 96 },
         channel_type: if minor < 23 { 32 } else { 40 },
+        request_context: if minor < 23 { 232 } else { 248 },
         // Where code is has to be asked of the symbols.
         runtime: found.runtime,
         http: found.http,
@@ -211,6 +213,7 @@ fn the_table_of_symbols_agrees() {
             program::GO_TIMER => function == "time.AfterFunc",
             program::GO_TIMER_STOP => function == "time.stopTimer",
             program::GO_TIMER_RESET => function == "time.resetTimer",
+            program::GO_SERVE => function == "net/http.serverHandler.ServeHTTP",
             program::GO_WRITER => function == "net/http.(*persistConn).writeLoop",
             _ => function == "net/http.(*persistConn).roundTrip",
         };

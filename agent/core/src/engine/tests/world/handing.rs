@@ -2,8 +2,8 @@
 
 use agent_ebpf::wire::record::GATHERED_MAX;
 
-use super::{Actors, World, process};
-use crate::decode::{Answered, Claim, Event, Gathered, Taken, Unit, Writer};
+use super::{Actors, Wire, World, process};
+use crate::decode::{Answered, Claim, Event, Gathered, Passed, Taken, Unit, Writer};
 use crate::ids::{BootNanos, UnitId};
 
 impl World {
@@ -85,6 +85,22 @@ impl World {
     pub fn make_for(&mut self, pid: u32, item: u64, child: u64) -> &mut Self {
         let Claim { inherited, via, .. } = self.items.remove(&(pid, item)).expect("an item that was put").claim;
         self.units.insert((pid, child), Unit { id: UnitId(child), inherited, via, ..Unit::default() });
+        self
+    }
+
+    /// A whole exchange of the unit that a thread runs, with the context of what another unit reads.
+    pub fn call_with(&mut self, by: Actors, of: u64, text: &str) -> &mut Self {
+        let wire = self.connect(by);
+        self.pass_on(by, of, wire).ask(wire, by, text).hear(wire, by)
+    }
+
+    /// The unit that a thread runs is about to call with the context of what another unit reads.
+    pub fn pass_on(&mut self, by: Actors, of: u64, called: Wire) -> &mut Self {
+        self.now += 1;
+        let unit = UnitId(self.unit_of(by));
+        let request = self.units[&(by.0, of)].own.expect("a unit that read a request");
+        let (process, time) = (process(by.0), BootNanos(self.now));
+        self.push(Event::Passed(Passed { time, process, lossy: 0, unit, request, called: called.client }));
         self
     }
 
