@@ -7,28 +7,28 @@ use anyhow::{Context, Result};
 
 use super::Numbers;
 use super::stage::Stage;
-use super::theatre::{Round, Script, Theatre, estimate};
+use super::theatre::{Script, Theatre, Window, estimate};
 use crate::shell;
 
-/// Rounds of a bare, a traced and an instrumented sample each: for the processor time, and for the throughput.
-const CPU_ROUNDS: usize = 8;
-const THROUGHPUT_ROUNDS: usize = 8;
+/// Samples of the processor time, and of the throughput.
+const WINDOWS: usize = 10;
+const SPEEDS: usize = 8;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
     let theatre = Theatre::open(stage, &NetHttp { program: build(stage)? })?;
     let rate = theatre.half()?;
-    let cost = theatre.rounds(CPU_ROUNDS, Some(rate))?;
-    let speed = theatre.rounds(THROUGHPUT_ROUNDS, None)?;
+    let cost = theatre.windows(WINDOWS, rate)?;
+    let speed = theatre.speeds(SPEEDS)?;
     Ok(vec![
-        ("go_http_cpu_us", estimate(&cost, |round| round.bare.service_us)?),
-        ("go_http_cpu_us_added", estimate(&cost, Round::added_us)?),
-        ("go_http_app_cpu_us_added", estimate(&cost, Round::service_added_us)?),
-        ("go_http_throughput_ratio", estimate(&speed, |round| round.traced.per_second / round.bare.per_second)?),
+        ("go_http_cpu_us", estimate(&cost, |window| window.bare_us)?),
+        ("go_http_cpu_us_added", estimate(&cost, Window::added_us)?),
+        ("go_http_app_cpu_us_added", estimate(&cost, Window::service_added_us)?),
+        ("go_http_throughput_ratio", estimate(&speed, |speed| speed.traced / speed.bare)?),
         ("go_http_probe_runs", theatre.probe_runs("go_", rate)?),
-        ("go_otel_sdk_cpu_us_added", estimate(&cost, Round::sdk_added_us)?),
-        ("go_http_share_of_otel_sdk", estimate(&cost, |round| round.added_us() / round.sdk_added_us())?),
-        ("go_http_app_share_of_otel_sdk", estimate(&cost, |round| round.service_added_us() / round.sdk_added_us())?),
-        ("go_otel_sdk_throughput_ratio", estimate(&speed, |round| round.sdk.per_second / round.bare.per_second)?),
+        ("go_otel_sdk_cpu_us_added", estimate(&cost, Window::sdk_added_us)?),
+        ("go_http_share_of_otel_sdk", estimate(&cost, |window| window.added_us() / window.sdk_added_us())?),
+        ("go_http_app_share_of_otel_sdk", estimate(&cost, |window| window.service_added_us() / window.sdk_added_us())?),
+        ("go_otel_sdk_throughput_ratio", estimate(&speed, |speed| speed.sdk / speed.bare)?),
     ])
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::Numbers;
 use super::agent::{Agent, Start};
@@ -39,10 +39,7 @@ pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
         samples.push(group.used_mib()?);
         rest(LOOK)?;
     }
-    let mut line = String::new();
-    std::io::Read::read_to_string(&mut load.pipes().0.context("asked for")?, &mut line)?;
-    ensure!(load.wait()?.success(), "the load failed");
-    Answered::parse(&line)?;
+    Answered::of(load)?;
     agent.stop()?;
     Ok(vec![("agent_memory_mib", Estimate::of(&samples).context("no samples")?)])
 }

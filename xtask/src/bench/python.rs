@@ -8,26 +8,26 @@ use anyhow::Result;
 
 use super::Numbers;
 use super::stage::Stage;
-use super::theatre::{Round, Script, Theatre, estimate};
+use super::theatre::{Script, Theatre, Window, estimate};
 use crate::shell;
 
-/// Rounds of a bare, a traced and an instrumented sample each: for the processor time, and for the throughput.
-const CPU_ROUNDS: usize = 8;
-const THROUGHPUT_ROUNDS: usize = 8;
+/// Samples of the processor time, and of the throughput.
+const WINDOWS: usize = 10;
+const SPEEDS: usize = 8;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
     let theatre = Theatre::open(stage, &Uvicorn { interpreter: environment(stage)? })?;
     let rate = theatre.half()?;
-    let cost = theatre.rounds(CPU_ROUNDS, Some(rate))?;
-    let speed = theatre.rounds(THROUGHPUT_ROUNDS, None)?;
+    let cost = theatre.windows(WINDOWS, rate)?;
+    let speed = theatre.speeds(SPEEDS)?;
     Ok(vec![
-        ("python_uvicorn_cpu_us", estimate(&cost, |round| round.bare.service_us)?),
-        ("python_uvicorn_cpu_us_added", estimate(&cost, Round::added_us)?),
-        ("python_uvicorn_throughput_ratio", estimate(&speed, |round| round.traced.per_second / round.bare.per_second)?),
+        ("python_uvicorn_cpu_us", estimate(&cost, |window| window.bare_us)?),
+        ("python_uvicorn_cpu_us_added", estimate(&cost, Window::added_us)?),
+        ("python_uvicorn_throughput_ratio", estimate(&speed, |speed| speed.traced / speed.bare)?),
         ("python_uvicorn_probe_runs", theatre.probe_runs("py_", rate)?),
-        ("python_otel_sdk_cpu_us_added", estimate(&cost, Round::sdk_added_us)?),
-        ("python_uvicorn_share_of_otel_sdk", estimate(&cost, |round| round.added_us() / round.sdk_added_us())?),
-        ("python_otel_sdk_throughput_ratio", estimate(&speed, |round| round.sdk.per_second / round.bare.per_second)?),
+        ("python_otel_sdk_cpu_us_added", estimate(&cost, Window::sdk_added_us)?),
+        ("python_uvicorn_share_of_otel_sdk", estimate(&cost, |window| window.added_us() / window.sdk_added_us())?),
+        ("python_otel_sdk_throughput_ratio", estimate(&speed, |speed| speed.sdk / speed.bare)?),
     ])
 }
 

@@ -1,7 +1,7 @@
 //! What a measurement runs on and with: the processors, and the programs that are started on them.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -92,6 +92,14 @@ pub(super) struct Answered {
 }
 
 impl Answered {
+    /// What a load says that was started with its output in a pipe, once it has ended.
+    pub(super) fn of(mut load: Child) -> Result<Self> {
+        let mut line = String::new();
+        load.pipes().0.context("asked for")?.read_to_string(&mut line)?;
+        ensure!(load.wait()?.success(), "the load failed");
+        Self::parse(&line)
+    }
+
     /// # Errors
     /// It is not what a load prints, nothing was answered, or a request failed: then there is no measurement.
     pub(super) fn parse(line: &str) -> Result<Self> {

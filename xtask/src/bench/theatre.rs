@@ -1,20 +1,26 @@
-//! A service that calls another for each request: bare, traced by the agent, and with an SDK in it, in turn.
+//! A service that calls another for each request: bare, traced by the agent, and with an SDK in it.
+//!
+//! What each costs is measured of three processes that serve at the same time, so that whatever else slows the machine slows all
+//! of them; what each can do at most, in turn.
 
 use std::collections::BTreeMap;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
 use super::agent::{Agent, Start, program_runs};
 use super::kernel::statistics;
 use super::process::consumed;
-use super::stage::{START_MAX, Server, Sink, Stage};
+use super::stage::{Answered, CONNECTIONS, START_MAX, Server, Sink, Stage};
 use super::stats::Estimate;
 use crate::child::{self, Child};
 use crate::{interrupt, ports};
 
 const SECONDS: f64 = 2.0;
+/// Longer than an SDK keeps spans before it exports them.
+const WINDOW_SECONDS: f64 = 6.0;
+/// Processes that serve at the same time.
+const SERVING: f64 = 3.0;
 /// A sample at a stated rate is none if it told of fewer spans than this share of those due: it was spared work. An SDK
 /// drops what is more than its queue holds, so at saturation that is what it does.
 const TOLD: f64 = 0.99;
@@ -29,51 +35,50 @@ pub(super) trait Script {
     fn command(&self, stage: &Stage<'_>, port: u16, backend: &str, sink: Option<&str>) -> Command;
 }
 
-/// What a load cost and got.
+/// Processor time by requests, of processes that served at the same time, and of the agent that traced one of them.
 #[derive(Clone, Copy)]
-pub(super) struct Sample {
-    /// Processor time by requests, of the service.
-    pub(super) service_us: f64,
-    /// And of the agent that traces it.
-    pub(super) agent_us: f64,
-    pub(super) per_second: f64,
+pub(super) struct Window {
+    pub(super) bare_us: f64,
+    traced_us: f64,
+    sdk_us: f64,
+    agent_us: f64,
 }
 
-/// The three that are compared, one after the other.
-#[derive(Clone, Copy)]
-pub(super) struct Round {
-    pub(super) bare: Sample,
-    pub(super) traced: Sample,
-    pub(super) sdk: Sample,
-}
-
-impl Round {
-    /// What the agent adds to the service's processor time and takes itself, by requests.
+impl Window {
+    /// What the agent adds to a service's processor time and takes itself.
     pub(super) fn added_us(&self) -> f64 {
-        self.service_added_us() + self.traced.agent_us
+        self.service_added_us() + self.agent_us
     }
 
     /// What it adds to the service's alone.
     pub(super) fn service_added_us(&self) -> f64 {
-        self.traced.service_us - self.bare.service_us
+        self.traced_us - self.bare_us
     }
 
     /// What the SDK adds to it.
     pub(super) fn sdk_added_us(&self) -> f64 {
-        self.sdk.service_us - self.bare.service_us
+        self.sdk_us - self.bare_us
     }
 }
 
-/// The median of a number of each round.
-pub(super) fn estimate(rounds: &[Round], of: impl Fn(&Round) -> f64) -> Result<Estimate> {
-    Estimate::of(&rounds.iter().map(of).collect::<Vec<_>>()).context("no samples")
+/// Requests a second, as fast as each answers.
+#[derive(Clone, Copy)]
+pub(super) struct Speed {
+    pub(super) bare: f64,
+    pub(super) traced: f64,
+    pub(super) sdk: f64,
+}
+
+/// The median of a number of each sample.
+pub(super) fn estimate<T>(samples: &[T], of: impl Fn(&T) -> f64) -> Result<Estimate> {
+    Estimate::of(&samples.iter().map(of).collect::<Vec<_>>()).context("no samples")
 }
 
 /// All that plays.
 pub(super) struct Theatre<'a, S> {
     stage: &'a Stage<'a>,
     sink: Sink,
-    plain: Service,
+    plain: [Service; 2],
     instrumented: Service,
     _backend: Server,
     _script: std::marker::PhantomData<S>,
@@ -88,9 +93,10 @@ impl<'a, S: Script> Theatre<'a, S> {
     /// Starts both services, warm.
     pub(super) fn open(stage: &'a Stage<'a>, script: &S) -> Result<Self> {
         let (backend, sink) = (Server::start(stage, &stage.cpus.load)?, Sink::start(stage)?);
-        let plain = Service::start(script, stage, &backend, None)?;
+        let plain = || Service::start(script, stage, &backend, None);
+        let plain = [plain()?, plain()?];
         let instrumented = Service::start(script, stage, &backend, Some(&sink))?;
-        for service in [&plain, &instrumented] {
+        for service in plain.iter().chain([&instrumented]) {
             stage.load(service.port, SECONDS / 2.0, None)?;
         }
         Ok(Self { stage, sink, plain, instrumented, _backend: backend, _script: std::marker::PhantomData })
@@ -98,74 +104,112 @@ impl<'a, S: Script> Theatre<'a, S> {
 
     /// Half of what the bare service can do, requests per second.
     pub(super) fn half(&self) -> Result<f64> {
-        Ok(self.stage.load(self.plain.port, SECONDS, None)?.per_second / 2.0)
+        Ok(self.stage.load(self.plain[0].port, SECONDS, None)?.per_second / 2.0)
     }
 
-    /// Samples in turn (bare, SDK, traced, traced, SDK, bare, ...), so that what drifts meanwhile touches all alike: at
-    /// `rate`, or as fast as it answers.
-    pub(super) fn rounds(&self, count: usize, rate: Option<f64>) -> Result<Vec<Round>> {
-        let bare = || self.sample(&self.plain, None, 0.0, rate);
-        let sdk = || self.sample(&self.instrumented, None, S::SDK_SPANS, rate);
-        let mut rounds = Vec::with_capacity(count);
-        while rounds.len() < count {
+    /// What each costs: `count` times, each of the plain services traced in turn. All three get a third of `rate`; what the agent
+    /// takes, which depends on the rate, is measured at all of it.
+    pub(super) fn windows(&self, count: usize, rate: f64) -> Result<Vec<Window>> {
+        let mut windows = Vec::with_capacity(count);
+        for number in 0..count {
             interrupt::check()?;
-            let (first_bare, first_sdk) = (bare()?, sdk()?);
-            let agent = self.agent()?;
-            let traced = || self.sample(&self.plain, Some(&agent), AGENT_SPANS, rate);
+            let (traced, bare) = (&self.plain[number % 2], &self.plain[1 - number % 2]);
+            let agent = self.agent(traced)?;
+            let agent_us = self.taken(&agent, traced, rate)?;
+            let [bare_us, traced_us, sdk_us] = self.beside([bare, traced, &self.instrumented], rate / SERVING)?;
+            agent.stop()?;
+            windows.push(Window { bare_us, traced_us, sdk_us, agent_us });
+        }
+        Ok(windows)
+    }
+
+    /// What each can do, in turn (bare, SDK, traced, traced, SDK, bare, ...), so that what drifts meanwhile touches all alike.
+    pub(super) fn speeds(&self, count: usize) -> Result<Vec<Speed>> {
+        let [plain, _] = &self.plain;
+        let fast = |service: &Service| self.stage.load(service.port, SECONDS, None);
+        let sdk = || {
+            let (arrived, answered) = (self.sink.spans()?, fast(&self.instrumented)?);
+            // What it has still to export would be the next one's burden; what it dropped never comes.
+            self.sink.wait_for(arrived, answered.requests * S::SDK_SPANS)?;
+            Ok::<_, anyhow::Error>(answered.per_second)
+        };
+        let mut speeds = Vec::with_capacity(count);
+        while speeds.len() < count {
+            interrupt::check()?;
+            let (first_bare, first_sdk) = (fast(plain)?.per_second, sdk()?);
+            let agent = self.agent(plain)?;
+            let traced = || {
+                let (arrived, answered) = (self.sink.spans()?, fast(plain)?);
+                self.all_told(arrived, answered.requests * AGENT_SPANS)?;
+                Ok::<_, anyhow::Error>(answered.per_second)
+            };
             let (first_traced, second_traced) = (traced()?, traced()?);
             agent.stop()?;
-            let (second_sdk, second_bare) = (sdk()?, bare()?);
-            rounds.push(Round { bare: first_bare, traced: first_traced, sdk: first_sdk });
-            rounds.push(Round { bare: second_bare, traced: second_traced, sdk: second_sdk });
+            let (second_sdk, second_bare) = (sdk()?, fast(plain)?.per_second);
+            speeds.push(Speed { bare: first_bare, traced: first_traced, sdk: first_sdk });
+            speeds.push(Speed { bare: second_bare, traced: second_traced, sdk: second_sdk });
         }
-        Ok(rounds)
+        Ok(speeds)
     }
 
     /// Runs of programs whose names begin so, for each request.
     pub(super) fn probe_runs(&self, prefix: &str, rate: f64) -> Result<Estimate> {
         let _statistics = statistics(self.stage)?;
-        let agent = self.agent()?;
+        let [plain, _] = &self.plain;
+        let agent = self.agent(plain)?;
         let probes = || -> Result<f64> {
             let runs: BTreeMap<String, f64> = program_runs(self.stage, agent.pid())?;
             Ok(runs.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, runs)| runs).sum())
         };
         let before = probes()?;
-        let answered = self.stage.load(self.plain.port, SECONDS, Some(rate))?;
+        let answered = self.stage.load(plain.port, SECONDS, Some(rate))?;
         let runs = (probes()? - before) / answered.requests;
         agent.stop()?;
         Ok(Estimate::exact(runs))
     }
 
-    /// An agent that traces the plain service, and nothing else; warm, as the services are: some of its probes go once they saw
-    /// nothing for some hundred requests.
-    fn agent(&self) -> Result<Agent> {
-        let pid = self.plain.child.pid().to_string();
+    /// An agent that traces a service, and nothing else; warm, as the services are: some of its probes go once they saw nothing
+    /// for some hundred requests.
+    fn agent(&self, service: &Service) -> Result<Agent> {
+        let pid = service.child.pid().to_string();
         let arguments = ["--pid", pid.as_str()];
-        let start = Start { arguments: &arguments, ..Start::on(&self.stage.cpus.load) };
+        let start = Start { arguments: &arguments, ..Start::on(&self.stage.cpus.both) };
         let agent = Agent::start(self.stage, &self.sink, &start)?;
         let arrived = self.sink.spans()?;
-        let answered = self.stage.load(self.plain.port, SECONDS / 2.0, None)?;
+        let answered = self.stage.load(service.port, SECONDS / 2.0, None)?;
         self.sink.wait_for(arrived, answered.requests * AGENT_SPANS)?;
         Ok(agent)
     }
 
-    /// A load, until all that is told of it has arrived: `spans` for each request.
-    fn sample(&self, service: &Service, agent: Option<&Agent>, spans: f64, rate: Option<f64>) -> Result<Sample> {
-        let spent = || -> Result<[Duration; 2]> {
-            let agent = agent.map_or(Ok(Duration::ZERO), |agent| consumed(agent.pid()));
-            Ok([consumed(service.child.pid())?, agent?])
-        };
+    /// Processor time of the agent by requests, until the last span of them has arrived.
+    fn taken(&self, agent: &Agent, service: &Service, rate: f64) -> Result<f64> {
+        let (before, arrived) = (consumed(agent.pid())?, self.sink.spans()?);
+        let answered = self.stage.load(service.port, SECONDS, Some(rate))?;
+        self.all_told(arrived, answered.requests * AGENT_SPANS)?;
+        Ok((consumed(agent.pid())? - before).as_secs_f64() * 1e6 / answered.requests)
+    }
+
+    /// Processor time of services by requests that all get at the same time, each at `rate`, until the last span has arrived: the
+    /// second one is traced, the third has the SDK.
+    fn beside(&self, services: [&Service; 3], rate: f64) -> Result<[f64; 3]> {
+        let spent = || services.iter().map(|service| consumed(service.child.pid())).collect::<Result<Vec<_>>>();
         let (before, arrived) = (spent()?, self.sink.spans()?);
-        let answered = self.stage.load(service.port, SECONDS, rate)?;
-        if spans > 0.0 {
-            let due = answered.requests * spans;
-            let told = self.sink.wait_for(arrived, due)?;
-            let who = if agent.is_some() { "the agent" } else { "the SDK" };
-            ensure!(told >= due * TOLD || rate.is_none() && agent.is_none(), "{told} of {due} spans of {who} arrived");
-        }
+        let load = |service: &&Service| {
+            let mut load = self.stage.load_command(service.port, CONNECTIONS, WINDOW_SECONDS, Some(rate));
+            Child::start("the load", load.stdout(Stdio::piped()))
+        };
+        let loads = services.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let requests = loads.into_iter().map(|load| Answered::of(load).map(|answered| answered.requests));
+        let requests = requests.collect::<Result<Vec<_>>>()?;
+        self.all_told(arrived, requests[1] * AGENT_SPANS + requests[2] * S::SDK_SPANS)?;
         let after = spent()?;
-        let us = |who: usize| (after[who] - before[who]).as_secs_f64() * 1e6 / answered.requests;
-        Ok(Sample { service_us: us(0), agent_us: us(1), per_second: answered.per_second })
+        Ok(std::array::from_fn(|who| (after[who] - before[who]).as_secs_f64() * 1e6 / requests[who]))
+    }
+
+    fn all_told(&self, arrived: f64, due: f64) -> Result<()> {
+        let told = self.sink.wait_for(arrived, due)?;
+        ensure!(told >= due * TOLD, "{told} of {due} spans arrived");
+        Ok(())
     }
 }
 
