@@ -63,6 +63,12 @@ pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     }
     state.told = 1;
     running(&mut thread).unit = state.unit;
+    let unit = &mut state.unit;
+    if serves != 0 && unit.claim.answers == cookie {
+        // What it creates from now on stems from one that answers, whoever did before.
+        unit.claim.via = unit.id;
+        unit.claim.since = 0;
+    }
     tell_running(task, &mut thread, cookie, seq)
 }
 

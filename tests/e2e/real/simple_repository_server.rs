@@ -26,11 +26,10 @@ fn simple_repository_server_calls_for_the_page_it_serves() -> Result<()> {
 }
 
 /// A file is asked for in three calls, one after the other, and passed through as it comes. Starlette has another task answer
-/// than the one that calls, and uvloop reads in no task at all, so that nothing is known of the calls: each next request's task
-/// stems from one that answered before.
+/// than the one that calls, which creates that one; and uvloop reads in no task at all, and creates each next request's task in
+/// one that answered before.
 #[test]
-fn no_call_for_a_file_that_simple_repository_server_streams_is_another_requests() -> Result<()> {
-    const TEST: &str = "no_call_for_a_file_that_simple_repository_server_streams_is_another_requests";
+fn simple_repository_server_calls_for_the_file_it_streams() -> Result<()> {
     let path = |number| format!("/resources/p{number}/p{number}-1.0.tar.gz");
-    play(path, 3).perform(TEST)?.map_or(Ok(()), |verdict| verdict.nothing_wrong())
+    play(path, 3).all_right("simple_repository_server_calls_for_the_file_it_streams")
 }

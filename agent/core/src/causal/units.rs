@@ -13,6 +13,8 @@ use crate::ids::{BootNanos, ProcessId, SockCookie, TaskId, ThreadId, UnitId};
 use crate::limits::{ANSWERING_MIN, ANSWERING_NS, EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
 type Key = (ProcessId, UnitId);
+/// Units that stem from one that another one created then.
+type Family = (ProcessId, UnitId, BootNanos);
 
 /// Of a unit's calls that were answered, the share that may go unanswered: a client that leaves is answered by nobody.
 const ANSWERED_SHARE: u32 = 8;
@@ -30,6 +32,8 @@ pub struct Known {
     pub answered: Option<(BootNanos, BootNanos)>,
     reads: Sockets,
     answers: Sockets,
+    /// What units answered that it created, which carried nothing then.
+    below: Option<Answers>,
     takes: Option<Told>,
     /// What it had read from a pipe when it acted last, and the number of that act.
     message: Option<(u32, Message)>,
@@ -42,6 +46,32 @@ pub struct Known {
     gathers: Option<Arc<Batch>>,
     /// What it works for that the one took which created it.
     handed: Option<Arc<Batch>>,
+}
+
+/// What some units answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    sockets: Sockets,
+    /// When they began to for the first time, and for the last.
+    pub between: (BootNanos, BootNanos),
+}
+
+impl Answers {
+    /// Over which connection, if it is a single one.
+    #[must_use]
+    pub const fn over(&self) -> Option<SockCookie> {
+        match self.sockets {
+            Sockets::One(cookie) => Some(cookie),
+            Sockets::None | Sockets::Several => None,
+        }
+    }
+
+    fn add(known: &mut Option<Self>, cookie: SockCookie, time: BootNanos) {
+        let known = known.get_or_insert(Self { sockets: Sockets::None, between: (time, time) });
+        known.sockets.add(cookie);
+        let (first, last) = known.between;
+        known.between = (first.min(time), last.max(time));
+    }
 }
 
 /// Calls of a unit that works for nobody known.
@@ -113,6 +143,10 @@ pub struct Units {
     /// Queues that lend what is in them, and when that was seen last. Their addresses are used again.
     lending: BTreeMap<(ProcessId, u64), BootNanos>,
     answering: BTreeMap<ProcessId, Answering>,
+    /// What they answered that stem from a unit which was created by one that answers.
+    families: BTreeMap<Family, Option<Answers>>,
+    /// In the order they became known.
+    families_order: VecDeque<Family>,
 }
 
 impl Units {
@@ -129,6 +163,18 @@ impl Units {
             Sockets::One(cookie) => Some(cookie),
             Sockets::None | Sockets::Several => None,
         }
+    }
+
+    /// What those answered that a unit created.
+    #[must_use]
+    pub fn answered_below(&self, process: ProcessId, unit: UnitId) -> Option<Answers> {
+        self.get(process, unit)?.below
+    }
+
+    /// What those answered that stem from what a unit created then.
+    #[must_use]
+    pub fn answered_by_family(&self, process: ProcessId, via: UnitId, since: BootNanos) -> Option<Answers> {
+        *self.families.get(&(process, via, since))?
     }
 
     /// True if a unit reads the requests of several connections, as a loop does that runs its callbacks in one unit: what it
@@ -150,6 +196,12 @@ impl Units {
             known.answers.add(cookie);
             let (first, last) = known.answered.unwrap_or((running.time, running.time));
             known.answered = Some((first.min(running.time), last.max(running.time)));
+            if let Some((creator, _)) = known.born {
+                Answers::add(&mut self.entry((process, creator)).below, cookie, running.time);
+            }
+            if let (Some(via), Some(since)) = (unit.via, unit.since) {
+                Answers::add(self.family((process, via, since)), cookie, running.time);
+            }
         }
         if let (Some(via), Some(inherited)) = (unit.via, unit.inherited) {
             self.entry((process, via)).reads.add(inherited.cookie);
@@ -302,6 +354,7 @@ impl Units {
         }
         self.lending.retain(|(of, _), _| *of != process);
         self.answering.remove(&process);
+        self.families.retain(|(of, ..), _| *of != process);
     }
 
     /// Forgets what ended long ago. Returns how many had to be forgotten without an end.
@@ -315,6 +368,12 @@ impl Units {
         {
             evicted += u64::from(self.known.remove(&key).is_some());
         }
+        while self.families_order.len() > UNITS_MAX
+            && let Some(family) = self.families_order.pop_front()
+        {
+            // What its units answered was settled long ago, as a rule: it is no loss.
+            self.families.remove(&family);
+        }
         if self.order.len() > 2 * UNITS_MAX {
             self.order.retain(|key| self.known.contains_key(key));
         }
@@ -324,6 +383,13 @@ impl Units {
         }
         self.lending.retain(|_, seen| now.since(*seen) < LENDING_NS);
         evicted
+    }
+
+    fn family(&mut self, family: Family) -> &mut Option<Answers> {
+        self.families.entry(family).or_insert_with(|| {
+            self.families_order.push_back(family);
+            None
+        })
     }
 
     fn entry(&mut self, key: Key) -> &mut Known {

@@ -3,6 +3,8 @@
 //! - What a unit reads it works for, unless it reads several connections: such a unit runs the callbacks of a loop.
 //! - A unit that answers on one connection works for whatever request is open there; a unit that it creates, for the one
 //!   that was open then. Answering may show only after the call it explains, since judgement comes with hindsight.
+//! - A unit that was created once a request had been read works for it if what it creates answers that, and nothing else: of a
+//!   stream, another task answers than the one that calls. So do all that stem from the same creation by a unit that answered before.
 //! - Where the other end left before the answer was whole, nothing more is asked on the connection: a unit that goes on
 //!   answering there still works for that request.
 //! - What a unit was created in is proof only once it has ended, as of threads: while it lives it may be a worker, whose next
@@ -14,6 +16,7 @@ use crate::causal::half::Half;
 use crate::causal::halves::Named;
 use crate::causal::judge::Opinion;
 use crate::causal::settle::Moment;
+use crate::causal::units::Answers;
 use crate::decode::{Tag, Unit};
 use crate::ids::{BootNanos, ProcessId, SockCookie, UnitId};
 use crate::limits::{CAUSE_DEPTH_MAX, LINGER_NS};
@@ -95,7 +98,10 @@ impl Causes {
             // What it answers itself says more than what the unit did that created it.
             return match unit.since.filter(|_| self.units.answers(process, unit.id) != Some(cookie)) {
                 None => self.answered_by(process, unit.id, cookie, asked).map(Tie::Its),
-                Some(since) => self.answered_by(process, via, cookie, since).map(Tie::Born),
+                Some(since) => match self.units.answered_by_family(process, via, since) {
+                    Some(answers) if let Some(key) = self.only_one(answers, since) => Ok(Tie::Born(key)),
+                    _ => self.answered_by(process, via, cookie, since).map(Tie::Born),
+                },
             };
         }
         if let Some(own) = unit.own.filter(|_| !self.units.is_shared(process, unit.id)) {
@@ -119,6 +125,11 @@ impl Causes {
                 return Ok(if depth == 0 { Tie::Its(key) } else { Tie::Born(key) });
             }
             let Some((creator, born)) = self.units.get(process, id).and_then(|known| known.born) else { break };
+            if depth == 0
+                && let Some(key) = self.units.answered_below(process, id).and_then(|below| self.only_one(below, born))
+            {
+                return Ok(Tie::Born(key));
+            }
             (id, time) = (creator, born);
         }
         Err(OrphanReason::NoLineage)
@@ -160,6 +171,16 @@ impl Causes {
             }
             Some(_) | None => Ok(key),
         }
+    }
+
+    /// The only request that some units answered, if it was there before the first of them was: whoever created them works for it,
+    /// since who creates what answers several, or what answers what came later, accepts connections or goes on behind an answer.
+    fn only_one(&self, answers: Answers, since: BootNanos) -> Option<HalfKey> {
+        let cookie = answers.over()?;
+        let (first, last) = answers.between;
+        let key = self.serving(cookie, first).ok()?;
+        let was_there = self.halves.get(key).is_some_and(|half| half.start() <= since);
+        (was_there && !self.are_two(cookie, first, last)).then_some(key)
     }
 
     /// True if two answers on a connection were to two requests.

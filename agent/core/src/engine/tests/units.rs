@@ -5,6 +5,8 @@ use super::*;
 const PID: u32 = A.0;
 /// The unit that accepts connections.
 const LOOP: u64 = 1;
+/// One that carries nothing, and creates others.
+const ACCEPTS: u64 = 2;
 
 /// Two requests that one thread reads, each in a unit of its connection: the thread proves nothing.
 fn two_open(world: &mut World) -> (Wire, Wire) {
@@ -164,7 +166,7 @@ fn units_that_follow_one_another_on_a_connection_work_for_what_they_answer() {
 
 /// The same where another unit answers than the one that calls, as behind a stream of Starlette's.
 #[test]
-fn units_that_follow_one_another_and_do_not_answer_work_for_nobody_known() {
+fn units_that_follow_one_another_work_for_what_those_answer_that_they_create() {
     let mut world = World::new();
     let (one, other) = answered_in(&mut world, 11);
     let mut last = 11;
@@ -178,9 +180,50 @@ fn units_that_follow_one_another_and_do_not_answer_work_for_nobody_known() {
     world.end_unit(PID, last);
     close_in(&mut world, other, LOOP);
     let spans = world.end();
-    for call in ["/second", "/third"] {
-        assert_eq!(known(span(&spans, Kind::Client, call)), ("none", "ambiguous batch"), "{call}");
+    for (call, request) in [("/second", "/two"), ("/third", "/three")] {
+        assert!(caused(&spans, call, request), "{call}: {:?}", known(span(&spans, Kind::Client, call)));
+        assert_eq!(known(span(&spans, Kind::Client, call)), ("unit", "exact"), "{call}");
     }
+}
+
+/// A connection's first request: nobody answered before.
+#[test]
+fn a_unit_works_for_what_the_one_answers_that_it_creates() {
+    let mut world = World::new();
+    let (one, other) = two_read_by_the_loop(&mut world);
+    world.run(A, ACCEPTS).create(A, 11).create(A, 21);
+    world.run(A, 11).call(A, &get("/first", "")).create(A, 12).run(A, 21).create(A, 22);
+    world.run(A, 21).call(A, &get("/second", ""));
+    close_in(&mut world, other, 22);
+    close_in(&mut world, one, 12);
+    world.end_unit(PID, 11);
+    let spans = world.end();
+    assert!(caused(&spans, "/first", "/one"));
+    assert_eq!(known(span(&spans, Kind::Client, "/first")), ("unit", "exact"));
+    assert_eq!(known(span(&spans, Kind::Client, "/second")), ("none", "worker without item"), "it lives on");
+}
+
+/// One that accepts connections creates who answers on each of them, and calls for itself.
+#[test]
+fn a_unit_that_creates_who_answers_several_works_for_none_of_them() {
+    let mut world = World::new();
+    let (one, other) = two_read_by_the_loop(&mut world);
+    world.run(A, ACCEPTS).create(A, 11).run(A, 11).create(A, 12).create(A, 22).call(A, &get("/own", ""));
+    close_in(&mut world, one, 12);
+    close_in(&mut world, other, 22);
+    assert_eq!(known(span(&world.end(), Kind::Client, "/own")), ("none", "no lineage"));
+}
+
+/// The same, of a server that is asked for the first time.
+#[test]
+fn a_unit_that_was_there_before_a_request_does_not_work_for_it() {
+    let mut world = World::new();
+    world.run(A, ACCEPTS).create(A, 11);
+    let (one, other) = two_read_by_the_loop(&mut world);
+    world.run(A, 11).create(A, 12).call(A, &get("/own", ""));
+    close_in(&mut world, one, 12);
+    close_in(&mut world, other, LOOP);
+    assert_eq!(known(span(&world.end(), Kind::Client, "/own")), ("none", "no lineage"));
 }
 
 /// What goes on behind its answer (a background task) does not work for who asks next on the connection, nor does what it creates.
@@ -202,13 +245,15 @@ fn a_unit_that_goes_on_behind_its_only_answer_does_not_work_for_the_next_request
 
 /// Two connections whose requests a loop has read, and what a unit answered on the first.
 fn answered_in(world: &mut World, unit: u64) -> (Wire, Wire) {
-    const ACCEPTS: u64 = 2;
-    world.run(A, LOOP);
-    let one = open_nonblocking(world, A, "/one", "");
-    let other = open_nonblocking(world, A, "/other", "");
+    let (one, other) = two_read_by_the_loop(world);
     world.run(A, ACCEPTS).create(A, unit);
     close_in(world, one, unit);
     (one, other)
+}
+
+fn two_read_by_the_loop(world: &mut World) -> (Wire, Wire) {
+    world.run(A, LOOP);
+    (open_nonblocking(world, A, "/one", ""), open_nonblocking(world, A, "/other", ""))
 }
 
 fn asks_next(world: &mut World, wire: Wire, path: &str) {

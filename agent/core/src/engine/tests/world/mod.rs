@@ -493,6 +493,11 @@ impl World {
             }
             let running = Running { time, thread: thread(by), seq: carried.seq, unit: *unit };
             self.engine.push(Event::Running(running), &mut self.out);
+            let unit =
+                self.units.get_mut(&key).filter(|unit| direction == Direction::Send && unit.answers == Some(cookie));
+            if let Some(unit) = unit {
+                (unit.via, unit.since) = (Some(unit.id), None);
+            }
         }
         let data = Data {
             time,
