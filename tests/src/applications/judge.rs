@@ -103,8 +103,16 @@ impl Verdict {
     /// # Errors
     /// What is not so.
     pub fn all_right(&self) -> Result<()> {
+        self.right_per_mille(RIGHT_PER_MILLE)
+    }
+
+    /// The same, of an application of which so many of a thousand are expected to be right.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub fn right_per_mille(&self, expected: usize) -> Result<()> {
         self.nothing_wrong()?;
-        ensure!(self.right * 1000 >= (self.calls - self.late) * RIGHT_PER_MILLE, "too few are right: {self}");
+        ensure!(self.right * 1000 >= (self.calls - self.late) * expected, "too few are right: {self}");
         Ok(())
     }
 }
