@@ -1,6 +1,7 @@
 //! Published applications as they are: each one's calls belong to the requests they were made for. What was seen of each is in
 //! docs/APPLICATIONS.md.
 
+mod benthos;
 mod caddy;
 mod mitmproxy;
 mod proxpi;
@@ -28,10 +29,13 @@ const ADAPTED: Duration = Duration::from_secs(4);
 /// Calls that come behind the answers are waited for this long.
 const CALLS_LIMIT: Duration = Duration::from_secs(60);
 
+/// Starts an application, which is asked at the first target and asks the second.
+type Start = fn(&Scene, &Path, &Target, &Target) -> Result<Process>;
+
 /// What is played with an application.
 struct Play {
     application: Application,
-    start: fn(&Scene, &Path, &Target, &Target) -> Result<Process>,
+    start: Start,
     /// What it is answered by what it calls.
     answer: fn(&str, &str) -> Answer,
     /// The name of the request that a path belongs to, at both ends.

@@ -30,6 +30,14 @@ pub const CADDY: Application = Application {
     source: Source::Go("github.com/caddyserver/caddy/v2/cmd/caddy"),
 };
 
+/// A stream processor in Go: what it is asked is put into a channel, out of which a pool's workers take it.
+pub const BENTHOS: Application = Application {
+    name: "benthos",
+    version: "4.60.0",
+    program: "benthos",
+    source: Source::GoModule { list: "benthos", package: "github.com/redpanda-data/benthos/v4/cmd/benthos" },
+};
+
 /// An index of Python packages in front of another one: FastAPI under uvicorn, on uvloop, calling through httpx.
 pub const SIMPLE_REPOSITORY_SERVER: Application = Application {
     name: "simple-repository-server",
@@ -38,7 +46,7 @@ pub const SIMPLE_REPOSITORY_SERVER: Application = Application {
     source: Source::PyPi("simple-repository-server.txt"),
 };
 
-const ALL: &[Application] = &[SIMPLE_REPOSITORY_SERVER, MITMPROXY, PROXPI, CADDY];
+const ALL: &[Application] = &[SIMPLE_REPOSITORY_SERVER, MITMPROXY, PROXPI, CADDY, BENTHOS];
 
 /// Installs those that are not there yet; what needs Go is left out where there is none.
 ///
@@ -48,7 +56,8 @@ pub fn prepare() -> Result<()> {
     for application in ALL {
         match application.source {
             Source::PyPi(list) => python(application, list)?,
-            Source::Go(package) => build(application, package)?,
+            Source::Go(package) => install(application, package)?,
+            Source::GoModule { list, package } => build(application, list, package)?,
         }
     }
     Ok(())
@@ -59,9 +68,14 @@ pub(super) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/applications")
 }
 
+/// What is installed of each, with versions and hashes.
+fn lists() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("applications")
+}
+
 /// Into a virtual environment of Debian's interpreter, from wheels alone.
 fn python(application: &Application, list: &str) -> Result<()> {
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("applications").join(list);
+    let list = lists().join(list);
     let environment = application.directory();
     let done = environment.join("requirements.txt");
     if fs::read(&done).ok() == fs::read(&list).ok() {
@@ -75,14 +89,28 @@ fn python(application: &Application, list: &str) -> Result<()> {
     Ok(())
 }
 
-fn build(application: &Application, package: &str) -> Result<()> {
+fn install(application: &Application, package: &str) -> Result<()> {
+    go(application, |go, into| {
+        go.arg("install").arg("-trimpath").arg(format!("{package}@v{}", application.version)).env("GOBIN", into);
+    })
+}
+
+/// What the list names, where the module proxy has the version but no list of versions, which `go install` asks for.
+fn build(application: &Application, list: &str, package: &str) -> Result<()> {
+    go(application, |go, into| {
+        go.arg("build").arg("-C").arg(lists().join(list));
+        go.args(["-mod=readonly", "-trimpath", "-o"]).arg(into).arg(package);
+    })
+}
+
+fn go(application: &Application, told: impl Fn(&mut Command, &Path)) -> Result<()> {
     let Some(go) = find_go() else { return Ok(()) };
     let into = application.directory();
     if into.join(application.program).is_file() {
         return Ok(());
     }
     fs::create_dir_all(&into)?;
-    let mut install = Command::new(go);
-    install.arg("install").arg("-trimpath").arg(format!("{package}@v{}", application.version));
-    step(install.env("GOBIN", into.canonicalize()?).env("CGO_ENABLED", "0"))
+    let mut go = Command::new(go);
+    told(&mut go, &into.canonicalize()?);
+    step(go.env("CGO_ENABLED", "0"))
 }

@@ -13,9 +13,11 @@ mod upstream;
 use std::path::PathBuf;
 
 pub use drive::{Asked, Request, ask_all};
-pub use install::{CADDY, MITMPROXY, PROXPI, SIMPLE_REPOSITORY_SERVER, prepare};
+pub use install::{BENTHOS, CADDY, MITMPROXY, PROXPI, SIMPLE_REPOSITORY_SERVER, prepare};
 pub use judge::{Verdict, judge};
-pub use run::{caddy, mitmproxy, proxpi, simple_repository_server};
+pub use run::{
+    benthos, benthos_behind_a_buffer, benthos_in_parallel, caddy, mitmproxy, proxpi, simple_repository_server,
+};
 pub use upstream::{Answer, Seen, Upstream, package_index, project};
 
 use crate::scene::skip;
@@ -39,6 +41,13 @@ enum Source {
     PyPi(&'static str),
     /// The Go module proxy: this package.
     Go(&'static str),
+    /// The same, of the modules that a `go.mod` names.
+    GoModule {
+        /// The directory of `go.mod` and `go.sum` in `tests/applications`.
+        list: &'static str,
+        /// What is built.
+        package: &'static str,
+    },
 }
 
 impl Application {
