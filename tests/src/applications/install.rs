@@ -114,3 +114,21 @@ fn go(application: &Application, told: impl Fn(&mut Command, &Path)) -> Result<(
     told(&mut go, &into.canonicalize()?);
     step(go.env("CGO_ENABLED", "0"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_modules_name_the_versions() -> Result<()> {
+        for application in ALL {
+            let Source::GoModule { list, package } = application.source else { continue };
+            let text = fs::read_to_string(lists().join(list).join("go.mod"))?;
+            let mut modules = text.lines().filter_map(|line| line.trim().split_once(' '));
+            let version = modules.find(|(module, _)| package.starts_with(&format!("{module}/"))).map(|(_, rest)| rest);
+            let version = version.with_context(|| format!("{package} is of none of its modules"))?;
+            assert_eq!(version.split(' ').next(), Some(format!("v{}", application.version).as_str()), "{package}");
+        }
+        Ok(())
+    }
+}

@@ -4,6 +4,7 @@
 //! ([`Upstream`]), asks them ([`ask_all`]), each request by a name of its own in its path, and judges by these names
 //! ([`judge`]), which it alone understands.
 
+mod benthos;
 mod drive;
 mod install;
 mod judge;
@@ -12,12 +13,13 @@ mod upstream;
 
 use std::path::PathBuf;
 
+pub use benthos::{
+    BENTHOS_BATCH, benthos, benthos_at_the_end, benthos_behind_a_buffer, benthos_in_batches, benthos_in_parallel,
+};
 pub use drive::{Asked, Request, ask_all};
 pub use install::{BENTHOS, CADDY, MITMPROXY, PROXPI, SIMPLE_REPOSITORY_SERVER, prepare};
 pub use judge::{Verdict, judge};
-pub use run::{
-    benthos, benthos_behind_a_buffer, benthos_in_parallel, caddy, mitmproxy, proxpi, simple_repository_server,
-};
+pub use run::{caddy, mitmproxy, proxpi, simple_repository_server};
 pub use upstream::{Answer, Seen, Upstream, package_index, project};
 
 use crate::scene::skip;
