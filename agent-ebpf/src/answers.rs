@@ -8,6 +8,7 @@ use crate::emit;
 use crate::kernel::task::Task;
 use crate::maps::{Thread, Value};
 use crate::units::{carries_nothing, known};
+use crate::watches;
 
 /// A unit that called and carries nothing: whom it answers may tell for whom.
 #[inline(always)]
@@ -17,11 +18,14 @@ pub fn works_for_nobody(task: Task, thread: &mut Thread, unit: u64) -> Option<Va
     if nobody { Some(state) } else { None }
 }
 
-/// Such a unit wakes another one.
+/// Such a unit wakes another one. What it called before all was noted may have been answered unseen.
 #[inline(always)]
 pub fn answers(task: Task, thread: &mut Thread, mut state: Value<UnitState>, waiting: u64) -> Option<()> {
     let request = known(task, thread, waiting)?.unit.own;
     if request.cookie == 0 {
+        return None;
+    }
+    if !watches::sees(task.tgid()) || state.asked < watches::since(task.tgid()) {
         return None;
     }
     state.answers += 1;

@@ -17,7 +17,7 @@ use aya_ebpf::bindings::BPF_ANY;
 use crate::items::{self, EMPTY, key, of_unit, same, taken, update};
 use crate::kernel::task::Task;
 use crate::maps::{Frame, ITEMS, TAKES, Thread, Value};
-use crate::{batches, emit, units};
+use crate::{batches, emit, units, watches};
 
 /// [`agent_ebpf::wire::config::UnitKey::pad`] of a slot.
 const SLOT: u32 = 3;
@@ -33,6 +33,9 @@ pub fn put(task: Task, thread: &mut Thread, goroutine: u64, channel: u64, slot: 
     if channel == 0 || !says_something(&thread.item.claim) {
         // Most often there is none.
         let _ = ITEMS.remove(&thread.key);
+        return None;
+    }
+    if !watches::sees(task.tgid()) {
         return None;
     }
     if units::is_over_share(task) || ITEMS.insert(&thread.key, &thread.item, u64::from(BPF_ANY)).is_err() {
@@ -54,7 +57,7 @@ pub fn take_out(task: Task, thread: &mut Thread, channel: u64, slot: u64) {
 #[inline(never)]
 pub fn put_by(task: Task, thread: &mut Thread, goroutine: u64, channel: u64) {
     let state = units::known(task, thread, goroutine);
-    if state.is_some_and(|state| takes_from(&state, thread, channel)) {
+    if state.is_some_and(|state| takes_from(&state, thread, channel)) && watches::sees(task.tgid()) {
         items::returned(task, thread, channel);
     }
     units::carry_of(task, thread, goroutine);
@@ -75,6 +78,9 @@ fn takes_from(state: &UnitState, thread: &Thread, channel: u64) -> bool {
 #[inline(never)]
 pub fn take(task: Task, thread: &mut Thread, goroutine: u64) -> Option<()> {
     let says = says_something(&thread.item.claim);
+    if says && !watches::sees(task.tgid()) {
+        return None;
+    }
     let mut state = if says { units::unit(task, thread, goroutine) } else { units::known(task, thread, goroutine) }?;
     let unit = &state.unit;
     if unit.own.cookie != 0 || (unit.claim.answers != 0 && unit.claim.since == 0) {
@@ -146,6 +152,6 @@ fn note(thread: &mut Thread, mut state: Value<TakesState>, unit: u64, says: bool
 }
 
 #[inline(always)]
-const fn says_something(claim: &Claim) -> bool {
+pub const fn says_something(claim: &Claim) -> bool {
     claim.inherited.cookie != 0 || claim.answers != 0
 }

@@ -16,7 +16,7 @@ use crate::kernel::python;
 use crate::kernel::task::Task;
 use crate::maps::{ITEMS, TAKES, Thread, Value};
 use crate::units::{self, NO_CLAIM};
-use crate::{emit, messages};
+use crate::{emit, messages, watches};
 
 /// In place of a queue's address: some that are not watched.
 const UNWATCHED: u64 = 1;
@@ -62,7 +62,7 @@ pub fn take(queue: u64, item: u64) -> Option<()> {
     taken(task, &mut thread, ITEM, queue, item);
     let mut takes = takes(task, &mut thread)?;
     note(&mut takes, &thread.item);
-    if takes.takes.other.queue == 0 && python::misses_deques(task.tgid()) {
+    if takes.takes.other.queue == 0 && watches::misses(task.tgid()) {
         // It may take its work from one of these: what it took here is its work only once it came back here.
         takes.takes.other.queue = UNWATCHED;
     }

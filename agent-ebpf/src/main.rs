@@ -4,7 +4,7 @@
 //! - `kernel/`: typed reads of kernel structures, at offsets the user half resolved from BTF
 //! - `units`: what runtimes run on threads, and the tags that it carries; `items`: what these put into queues and take;
 //!   `messages`: what they write to pipes and read; `channels` and `timers`: what Go's put and take; `answers`: whom they answer,
-//!   `batches`: what they take together, `contexts`: what Go's calls are given
+//!   `batches`: what they take together, `contexts`: what Go's calls are given; `watches`: whether all that is noted
 //! - `emit`: records into the rings
 //! - `maps`: every map, with who writes, reads and deletes
 //!
@@ -42,6 +42,8 @@ mod probes;
 mod timers;
 #[cfg(target_arch = "bpf")]
 mod units;
+#[cfg(target_arch = "bpf")]
+mod watches;
 
 /// The kernel refuses tracing helpers to programs under another licence.
 #[cfg(target_arch = "bpf")]

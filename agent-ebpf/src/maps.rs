@@ -6,8 +6,8 @@ use core::ptr::NonNull;
 
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{
-    Control, CountKey, CountValue, Deques, Go, Item, ListenerKey, Message, MessageKey, Offsets, Process, Python,
-    Settings, TakesState, UnitKey, UnitState,
+    Control, CountKey, CountValue, Go, Item, ListenerKey, Message, MessageKey, Offsets, Process, Python, Settings,
+    TakesState, UnitKey, UnitState, Watch,
 };
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Data, Job, Open, Tag, Took};
@@ -80,10 +80,14 @@ pub static COUNTS: HashMap<CountKey, CountValue, 16384, { BPF_F_NO_PREALLOC as u
 #[btf_map]
 pub static PYTHONS: HashMap<u32, Python, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
-/// What deques of Python processes that serve are used for: written by user space before their probes are attached, and by these;
-/// the exec and exit probes delete. Of as many processes.
+/// Whether probes that are passed often see anything in a process that serves: written by user space before these are attached,
+/// and by them; the exec and exit probes delete. Of as many processes as there may be of both runtimes.
 #[btf_map]
-pub static DEQUES: HashMap<u32, Deques, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+pub static WATCHES: HashMap<u32, Watch, 8192, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
+
+/// What came of it, likewise; the probes insert and never replace, user space replaces.
+#[btf_map]
+pub static VERDICTS: HashMap<u32, u32, 8192, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 
 /// Where Go keeps what runs on each thread: written, inherited, read and deleted as [`PYTHONS`] is. 4,096 Go processes a host.
 #[btf_map]

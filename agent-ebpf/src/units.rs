@@ -59,6 +59,7 @@ pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
     }
     if serves == 0 {
         state.called = cookie;
+        state.asked = emit::now();
         state.answers = 0;
     }
     state.told = 1;
@@ -104,6 +105,7 @@ pub fn has_sent(task: Task, address: u64, cookie: u64) -> Option<()> {
     let mut thread = task.thread()?;
     let mut state = unit(task, &mut thread, address)?;
     state.called = cookie;
+    state.asked = emit::now();
     state.answers = 0;
     if cookie == 0 {
         return None;
@@ -322,6 +324,7 @@ fn insert(task: Task, thread: &mut Thread) -> Option<()> {
     thread.unit.address = thread.key.address;
     thread.unit.lent = 0;
     thread.unit.called = 0;
+    thread.unit.asked = 0;
     thread.unit.answers = 0;
     if is_over_share(task) || UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
         full(task, loss::UNITS_FULL);

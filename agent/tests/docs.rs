@@ -58,12 +58,12 @@ fn programs_and_maps_are_listed() {
         assert!(is_listed(KERNELS, program), "{program}");
     }
     use names::{
-        CONTROL, COUNTS, DEQUES, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES,
-        PYTHONS, SETTINGS, TAKES, UNITS,
+        CONTROL, COUNTS, GOS, ITEMS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES, PYTHONS,
+        SETTINGS, TAKES, UNITS, VERDICTS, WATCHES,
     };
     let maps =
         [CONTROL, COUNTS, LISTENERS, LOSSES, OFFSETS, OLD_SOCKETS, OVER_SHARE, POLICIES, PROCESSES, PYTHONS, SETTINGS];
-    for map in maps.into_iter().chain([DEQUES, GOS, ITEMS, OVER_SHARE, TAKES, UNITS]).chain([
+    for map in maps.into_iter().chain([GOS, ITEMS, OVER_SHARE, TAKES, UNITS, VERDICTS, WATCHES]).chain([
         "CONNECTIONS",
         "THREADS",
         "SCRATCH",

@@ -93,6 +93,13 @@ pub const fn closes_for_others(go: &Go, address: u64) -> bool {
     is_within(go.cancels, address) || is_within(go.permits, address)
 }
 
+/// True of a timer's function that ends a context or a connection of net/http's, and as a rule is stopped before: of no work of
+/// the program's own.
+#[inline(always)]
+pub const fn only_ends(go: &Go, address: u64) -> bool {
+    is_within(go.deadlines, address) || is_within(go.http, address)
+}
+
 #[inline(always)]
 const fn is_within(code: [u64; 2], address: u64) -> bool {
     code[0] <= address && address < code[1]

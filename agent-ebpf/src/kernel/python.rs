@@ -3,14 +3,14 @@
 //! The thread's state is found among those of the first interpreter by its thread pointer, which is right in any pid
 //! namespace, and kept while it still carries that. The process could forge all of it, and mislead about itself alone.
 
-use agent_ebpf::rules::{deques, name};
-use agent_ebpf::wire::config::{Deques, Python};
+use agent_ebpf::rules::name;
+use agent_ebpf::wire::config::Python;
 
 use crate::emit;
 use crate::kernel::greenlet;
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
-use crate::maps::{DEQUES, PYTHONS, Thread, Value};
+use crate::maps::{PYTHONS, Thread, Value};
 
 /// Thread states that are looked at: a thread of a pool larger than that carries no units.
 const THREADS_MAX: u32 = 256;
@@ -32,21 +32,6 @@ pub fn context(task: Task, thread: &mut Thread) -> u64 {
 pub fn is_called_by(task: Task, thread: &mut Thread, wanted: u64) -> bool {
     let Some(python) = python(task.tgid()) else { return false };
     has_state(task, thread, &python) && name::is(calling(&python, thread.state), wanted)
-}
-
-/// Counts a hit of a deque's probe. True if it is of a queue, and is to be noted.
-#[inline(always)]
-pub fn is_noted(tgid: u32, of_queue: bool) -> bool {
-    match DEQUES.get_ptr_mut(tgid).and_then(Value::<Deques>::new) {
-        Some(mut deques) => deques::hit(&mut deques, of_queue),
-        None => of_queue,
-    }
-}
-
-/// True if deques of a process may be queues whose probes are away.
-#[inline(always)]
-pub fn misses_deques(tgid: u32) -> bool {
-    DEQUES.get_ptr_mut(tgid).and_then(Value::<Deques>::new).is_some_and(|deques| deques.watched == 0)
 }
 
 /// The first bytes of the name of the code that called.

@@ -5,7 +5,7 @@ use aya_ebpf::bindings::BPF_ANY;
 
 use crate::emit;
 use crate::kernel::go;
-use crate::maps::{DEQUES, GOS, PYTHONS, Value};
+use crate::maps::{GOS, PYTHONS, VERDICTS, Value, WATCHES};
 
 /// Adapters.
 pub mod adapter {
@@ -55,6 +55,7 @@ pub fn inherit(parent: u32, child: u32) {
 pub fn forget(tgid: u32) {
     // Absent for most processes: nothing to delete is no error.
     let _ = PYTHONS.remove(tgid);
-    let _ = DEQUES.remove(tgid);
+    let _ = WATCHES.remove(tgid);
+    let _ = VERDICTS.remove(tgid);
     let _ = GOS.remove(tgid);
 }

@@ -10,7 +10,7 @@ use aya_ebpf::programs::ProbeContext;
 use crate::kernel::go::{self, behind, number, running};
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
-use crate::{contexts, timers, units};
+use crate::{contexts, timers, units, watches};
 
 /// A goroutine was made, and has its number: `g` in rax.
 #[uprobe]
@@ -115,7 +115,7 @@ fn made(g: u64, g0: u64) -> Option<()> {
 #[inline(never)]
 fn fired(g: u64, child: u64) -> Option<()> {
     let task = Task::current();
-    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    let go = go::go(task.tgid())?;
     let function: u64 = read(g + u64::from(go.g_function))?;
     timers::fires(task, function, child)
 }
@@ -123,21 +123,25 @@ fn fired(g: u64, child: u64) -> Option<()> {
 #[inline(never)]
 fn timer_starts(function: u64, g: u64) -> Option<()> {
     let task = Task::current();
-    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
-    timers::starts(task, running(&go, g), function)
+    let go = go::go(task.tgid())?;
+    watches::hit(task.tgid());
+    let ends = read::<u64>(function).is_none_or(|code| go::only_ends(&go, code));
+    timers::starts(task, running(&go, g), function, ends)
 }
 
 #[inline(never)]
 fn timer_stops(timer: u64) -> Option<()> {
     let task = Task::current();
-    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    let go = go::go(task.tgid())?;
+    watches::hit(task.tgid());
     timers::stops(task, read(timer + u64::from(go.timer_function))?)
 }
 
 #[inline(never)]
 fn timer_is_reset(timer: u64, g: u64) -> Option<()> {
     let task = Task::current();
-    let go = go::go(task.tgid()).filter(|go| go.watched != 0)?;
+    let go = go::go(task.tgid())?;
+    watches::hit(task.tgid());
     let function = read(timer + u64::from(go.timer_function))?;
     timers::is_reset(task, running(&go, g), function)
 }
@@ -178,7 +182,7 @@ fn calls(connection: u64, request: u64, g: u64) -> Option<()> {
 #[inline(never)]
 fn passes(request: u64, caller: u64, cookie: u64) -> Option<()> {
     let task = Task::current();
-    let go = go::go(task.tgid()).filter(|go| go.watched != 0 && go.request_context != 0)?;
+    let go = go::go(task.tgid()).filter(|go| go.request_context != 0)?;
     contexts::calls(task, caller, read::<u64>(request)? + u64::from(go.request_context), cookie)
 }
 
@@ -186,6 +190,6 @@ fn passes(request: u64, caller: u64, cookie: u64) -> Option<()> {
 #[inline(never)]
 fn serves(request: u64, g: u64) -> Option<()> {
     let task = Task::current();
-    let go = go::go(task.tgid()).filter(|go| go.watched != 0 && go.request_context != 0)?;
+    let go = go::go(task.tgid()).filter(|go| go.request_context != 0)?;
     contexts::serves(task, running(&go, g), read(request + u64::from(go.request_context) + 8)?)
 }

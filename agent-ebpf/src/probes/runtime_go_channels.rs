@@ -14,7 +14,7 @@ use crate::channels::{NO_WORK, put, put_by, take, take_out};
 use crate::kernel::go::{self, caller, number, owner, running};
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
-use crate::maps::Value;
+use crate::watches;
 
 /// `_type.PtrBytes` (internal/abi/type.go): how much of a value has pointers.
 const POINTERS: u64 = 8;
@@ -130,7 +130,8 @@ pub fn go_closec_in(ctx: ProbeContext) -> u32 {
 #[inline(never)]
 fn closes(waiting: u64, frame: u64, g: u64) -> Option<()> {
     let task = Task::current();
-    let go = watched(task)?;
+    let go = go::go(task.tgid())?;
+    watches::hit(task.tgid());
     let mut thread = task.thread()?;
     let unit = answers::works_for_nobody(task, &mut thread, running(&go, g))?;
     if caller(&go, &mut thread, g, frame) != owner::PROGRAM || go::closes_for_others(&go, thread.frame.back) {
@@ -142,7 +143,8 @@ fn closes(waiting: u64, frame: u64, g: u64) -> Option<()> {
 #[inline(never)]
 fn puts(channel: u64, slot: u64, frame: u64, g: u64) -> Option<()> {
     let task = Task::current();
-    let go = watched(task)?;
+    let go = go::go(task.tgid())?;
+    watches::hit(task.tgid());
     let mut thread = task.thread()?;
     if caller(&go, &mut thread, g, frame) == owner::HTTP {
         return None;
@@ -154,7 +156,8 @@ fn puts(channel: u64, slot: u64, frame: u64, g: u64) -> Option<()> {
 #[inline(never)]
 fn takes(channel: u64, slot: u64, frame: u64, g: u64) -> Option<()> {
     let task = Task::current();
-    let go = watched(task)?;
+    let go = go::go(task.tgid())?;
+    watches::hit(task.tgid());
     let mut thread = task.thread()?;
     let owner = caller(&go, &mut thread, g, frame);
     if owner == owner::HTTP {
@@ -170,6 +173,7 @@ fn takes(channel: u64, slot: u64, frame: u64, g: u64) -> Option<()> {
 
 #[inline(never)]
 fn hands(channel: u64, waiting: u64, g: u64) {
+    watches::hit(Task::current().tgid());
     let receiver = receiver_of(waiting);
     if receiver != 0 {
         passes(channel, current(g), receiver);
@@ -178,6 +182,7 @@ fn hands(channel: u64, waiting: u64, g: u64) {
 
 #[inline(never)]
 fn fetches(channel: u64, waiting: u64, frame: u64, g: u64) {
+    watches::hit(Task::current().tgid());
     // One with a buffer is full: what is received is that's first.
     if read::<u64>(channel + SLOTS) == Some(0) && receives_at(frame, g) {
         passes(channel, sender_of(waiting), current(g));
@@ -188,7 +193,7 @@ fn fetches(channel: u64, waiting: u64, frame: u64, g: u64) {
 #[inline(never)]
 fn passes(channel: u64, sender: u64, receiver: u64) -> Option<()> {
     let task = Task::current();
-    let go = watched(task)?;
+    let go = go::go(task.tgid())?;
     let mut thread = task.thread()?;
     if carries_pointers(&go, channel) {
         put_by(task, &mut thread, sender, channel);
@@ -202,7 +207,7 @@ fn passes(channel: u64, sender: u64, receiver: u64) -> Option<()> {
 #[inline(never)]
 fn receiver_of(waiting: u64) -> u64 {
     let task = Task::current();
-    let (Some(go), Some(mut thread)) = (watched(task), task.thread()) else { return 0 };
+    let (Some(go), Some(mut thread)) = (go::go(task.tgid()), task.thread()) else { return 0 };
     let Some(receiver) = read::<u64>(waiting) else { return 0 };
     let Some(frame) = read::<u64>(receiver + u64::from(go.g_frame)) else { return 0 };
     if caller(&go, &mut thread, receiver, frame) == owner::PROGRAM { number(&go, receiver) } else { 0 }
@@ -212,21 +217,21 @@ fn receiver_of(waiting: u64) -> u64 {
 #[inline(never)]
 fn receives_at(frame: u64, g: u64) -> bool {
     let task = Task::current();
-    let (Some(go), Some(mut thread)) = (watched(task), task.thread()) else { return false };
+    let (Some(go), Some(mut thread)) = (go::go(task.tgid()), task.thread()) else { return false };
     caller(&go, &mut thread, g, frame) == owner::PROGRAM
 }
 
 /// The number of a goroutine that waits to send; 0 if there is none.
 #[inline(never)]
 fn sender_of(waiting: u64) -> u64 {
-    let (Some(go), Some(sender)) = (watched(Task::current()), read::<u64>(waiting)) else { return 0 };
+    let (Some(go), Some(sender)) = (go::go(Task::current().tgid()), read::<u64>(waiting)) else { return 0 };
     number(&go, sender)
 }
 
 /// The number of the goroutine that runs; 0 if there is none.
 #[inline(never)]
 fn current(g: u64) -> u64 {
-    watched(Task::current()).map_or(0, |go| running(&go, g))
+    go::go(Task::current().tgid()).map_or(0, |go| running(&go, g))
 }
 
 /// Puts what a goroutine waits to send, which stands for itself in the frame; nothing is known of the slot if it is another's.
@@ -235,14 +240,8 @@ fn refills(frame: u64, slot: u64, item: u64) -> Option<()> {
     let waiting = read::<u64>(frame + SECOND).filter(|waiting| read(waiting + ELEMENT) == Some(item)).unwrap_or(0);
     let (sender, channel) = (sender_of(waiting), read(frame + FIRST).unwrap_or(0));
     let task = Task::current();
-    watched(task)?;
+    go::go(task.tgid())?;
     put(task, &mut *task.thread()?, sender, channel, slot)
-}
-
-/// Where Go keeps things, if what goroutines hand over is watched in this process.
-#[inline(always)]
-fn watched(task: Task) -> Option<Value<Go>> {
-    go::go(task.tgid()).filter(|go| go.watched != 0)
 }
 
 #[inline(always)]

@@ -9,7 +9,7 @@
 //! agent/src/attach/runtime/python/takes.rs), or a return probe where that is not found; executors use them; `append` and `popleft` of `deque`
 //! (Modules/_collectionsmodule.c), below `queue.Queue` and `asyncio.Queue`. Deques serve for much else, so only what the
 //! methods `_put` and `_get` do counts, which both kinds of queue do all with; and their probes are there only while it is not known
-//! that they are no queues (agent_ebpf::rules::deques).
+//! that they are no queues (agent_ebpf::rules::watches).
 
 use agent_ebpf::rules::name::word;
 use aya_ebpf::EbpfContext as _;
@@ -20,7 +20,7 @@ use crate::kernel::python;
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
 use crate::maps::PYTHONS;
-use crate::{items, units};
+use crate::{items, units, watches};
 
 /// `queue.Queue._put` and `asyncio.Queue._put`.
 const PUT: u64 = word(b"_put");
@@ -140,8 +140,11 @@ fn taken(registers: Registers) -> Option<()> {
 #[inline(never)]
 fn is_noted(name: u64) -> bool {
     let task = Task::current();
-    let of_queue = task.thread().is_some_and(|mut thread| python::is_called_by(task, &mut thread, name));
-    python::is_noted(task.tgid(), of_queue)
+    if task.thread().is_some_and(|mut thread| python::is_called_by(task, &mut thread, name)) {
+        return watches::sees(task.tgid());
+    }
+    watches::hit(task.tgid());
+    false
 }
 
 #[inline(never)]

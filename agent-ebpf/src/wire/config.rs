@@ -224,16 +224,16 @@ impl Python {
     pub const DIRECT: u32 = u32::MAX;
 }
 
-/// Value of the map of deques: what those of a Python process are used for, as far as their probes saw.
+/// Value of the map of watches: whether probes that are passed often see anything in a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Deques {
-    /// Hits that were of a queue.
-    pub queue: u64,
-    /// Hits that were not.
-    pub other: u64,
-    /// 1 while what is put into queues and taken is noted.
-    pub watched: u64,
+pub struct Watch {
+    /// How often they were hit before there was a verdict.
+    pub hits: u64,
+    /// 1 if something was seen while nothing is noted.
+    pub unnoted: u64,
+    /// Since when all that is handed over is noted, while it is: nanoseconds since boot.
+    pub since: u64,
 }
 
 /// Value of the map of Go processes: where Go keeps what runs on each thread. Offsets are those of its structures
@@ -268,14 +268,14 @@ pub struct Go {
     pub pad: u32,
     /// Address of `runtime.corostart`, which coroutines begin with; 0 if there are none.
     pub coroutine: u64,
-    /// 1 while all probes are there that watch what goroutines hand over.
-    pub watched: u64,
     /// Where the code of the runtime's channels begins and ends, of all that is between a goroutine's own code and these probes.
     pub runtime: [u64; 2],
     /// Where net/http's code begins and ends: what that hands to itself says nothing.
     pub http: [u64; 2],
     /// Where the code of contexts begins and ends, which closes channels to cancel.
     pub cancels: [u64; 2],
+    /// The same of what makes contexts that end by a timer.
+    pub deadlines: [u64; 2],
     /// The same of golang.org/x/sync/semaphore, which closes them to hand on a permit.
     pub permits: [u64; 2],
 }
@@ -312,6 +312,8 @@ pub struct UnitState {
     pub lent: u64,
     /// Socket that it called over last; 0 if there is none, or it is not known.
     pub called: u64,
+    /// When.
+    pub asked: u64,
     /// How many it answered since, as [`super::record::Answered`] tells.
     pub answers: u64,
 }
@@ -377,10 +379,10 @@ pub struct Message {
 
 const _: () = {
     assert!(size_of::<Python>() == 88);
-    assert!(size_of::<Deques>() == 24);
-    assert!(size_of::<Go>() == 128);
+    assert!(size_of::<Watch>() == 24);
+    assert!(size_of::<Go>() == 136);
     assert!(size_of::<UnitKey>() == 24);
-    assert!(size_of::<UnitState>() == 112);
+    assert!(size_of::<UnitState>() == 120);
     assert!(size_of::<Item>() == 72);
     assert!(size_of::<TakesState>() == 208);
     assert!(size_of::<MessageKey>() == 80);

@@ -92,8 +92,10 @@ pub const OLD_SOCKETS: &str = "OLD_SOCKETS";
 pub const COUNTS: &str = "COUNTS";
 /// Where Python keeps what runs on each thread, keyed by process id.
 pub const PYTHONS: &str = "PYTHONS";
-/// What deques of Python processes are used for, keyed by process id.
-pub const DEQUES: &str = "DEQUES";
+/// Whether probes that are passed often see anything in a process, keyed by process id.
+pub const WATCHES: &str = "WATCHES";
+/// What came of it, keyed likewise: a value of [`crate::rules::watches::verdict`].
+pub const VERDICTS: &str = "VERDICTS";
 /// Where Go keeps what runs on each thread, keyed by process id.
 pub const GOS: &str = "GOS";
 /// Units of runtimes, keyed by process and address.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use agent_ebpf::rules::policy;
 use agent_ebpf::wire::config::{Control, CountKey, CountValue, ListenerKey, Process, Settings, trace};
@@ -183,8 +184,8 @@ impl Session {
 
     /// Takes probes away that are passed often and see nothing, and has them back from time to time. `grown`: processes that created
     /// threads since the last time, by process id.
-    pub fn watch_deques(&mut self, grown: &BTreeSet<u32>) {
-        self.runtimes.watch_deques(&mut self.ebpf, grown);
+    pub fn watch(&mut self, grown: &BTreeSet<u32>, now: Instant) {
+        self.runtimes.watch(&mut self.ebpf, grown, now);
     }
 
     /// Forgets the units of processes that have ended, by process id.

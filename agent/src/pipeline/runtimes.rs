@@ -17,8 +17,8 @@ const LOOKED_AT_MAX: usize = 32_768;
 /// A process that serves may load greenlets later, and then return probes must go; and units may become too many.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Whether probes of deques see anything is looked at this often.
-const WATCH_DEQUES: Duration = Duration::from_millis(250);
+/// Whether probes that are passed often see anything is looked at this often.
+const WATCH: Duration = Duration::from_millis(250);
 
 /// The start waits so long at most for the processes that are there, and as long again for those of them that serve.
 const FIRST_LOOK_MAX: Duration = Duration::from_secs(1);
@@ -41,12 +41,12 @@ pub(super) struct Runtimes {
     parents: Vec<Tgid>,
     /// Processes that ended since the last tick.
     ended: BTreeSet<u32>,
-    /// Python processes that created threads since probes of deques were looked at.
+    /// Python processes that created threads since probes that are passed often were looked at.
     grown: BTreeSet<u32>,
     counts: Counts,
     /// When processes that serve were looked at again.
     looked_again: Instant,
-    /// When probes of deques were.
+    /// When these probes were.
     watched: Instant,
 }
 
@@ -179,9 +179,9 @@ impl Runtimes {
                 self.ended.insert(gone);
             }
         }
-        if self.watched.elapsed() >= WATCH_DEQUES {
+        if self.watched.elapsed() >= WATCH {
             self.watched = Instant::now();
-            session.watch_deques(&std::mem::take(&mut self.grown));
+            session.watch(&std::mem::take(&mut self.grown), self.watched);
         }
         if !self.ended.is_empty() {
             session.forget_units(&std::mem::take(&mut self.ended));

@@ -5,7 +5,7 @@
 //! - `code`: a function's instructions, and which of them probes may go on
 //! - `python`: CPython; `go`: Go; `pipes`: what processes hand on through pipes
 //! - `site`: a place for a probe; `probes`: what is attached; `reaper`: takes that away
-//! - `deques`: which of Python's probes that are passed often are there
+//! - `watches`: which of the probes that are passed often are there
 //! - `kept`: what the kernel half keeps, swept
 //! - `selftest`: whether return probes are safe on this kernel
 //! - `finder`: looks at processes on a thread of its own
@@ -13,7 +13,6 @@
 //! A process that cannot be adapted is traced as before, and the reason is told.
 
 mod code;
-mod deques;
 mod elf;
 mod finder;
 mod go;
@@ -25,6 +24,7 @@ mod python;
 mod reaper;
 pub mod selftest;
 mod site;
+mod watches;
 
 pub use finder::{Finder, Seen};
 pub(in crate::attach) use probes::{Probes, load_all as load_probes};

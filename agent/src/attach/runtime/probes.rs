@@ -14,12 +14,12 @@ use aya::maps::{HashMap, MapData};
 use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeLink, UProbeScope};
 use tracemend_core::ids::BootNanos;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::deques::{Act, Deques};
 use super::kept::Kept;
 use super::reaper::Reaper;
 use super::site::{Reach, Site};
+use super::watches::{Act, Watches};
 use super::{Found, Kind, Layout, maps, selftest};
 
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
@@ -34,8 +34,8 @@ pub(in crate::attach) struct Probes {
     pythons: HashMap<MapData, u32, Bytes<{ size_of::<Python>() }>>,
     gos: HashMap<MapData, u32, Bytes<{ size_of::<Go>() }>>,
     kept: Kept,
-    /// Which probes of deques are there.
-    deques: Deques,
+    /// Which of those that are passed often are there.
+    watches: Watches,
     /// Places with probes.
     attached: BTreeMap<Place, UProbeLink>,
     /// Takes those of processes that have ended away.
@@ -54,7 +54,10 @@ impl Probes {
         Ok(Self {
             pythons: HashMap::try_from(take(names::PYTHONS)?)?,
             gos: HashMap::try_from(take(names::GOS)?)?,
-            deques: Deques::new(HashMap::try_from(take(names::DEQUES)?)?),
+            watches: Watches::new(
+                HashMap::try_from(take(names::WATCHES)?)?,
+                HashMap::try_from(take(names::VERDICTS)?)?,
+            ),
             kept: Kept::new(take)?,
             attached: BTreeMap::new(),
             reaper: Reaper::start().context("no thread that detaches probes")?,
@@ -71,16 +74,14 @@ impl Probes {
         let stands =
             |place: &Place| found.sites.iter().any(|site| (site.inode, site.offset) == (place.inode, place.offset));
         self.attached.retain(|place, _| place.tgid != found.tgid || stands(place));
-        let attached = self
-            .attach(ebpf, found, serves)
-            .and_then(|()| if serves { self.begin_deques(ebpf, found) } else { Ok(()) });
+        let attached =
+            self.attach(ebpf, found, serves).and_then(|()| if serves { self.begin_watch(ebpf, found) } else { Ok(()) });
         if attached.is_err() {
             // Some without the others would miss what these see.
             self.attached.retain(|place, _| place.tgid != found.tgid);
-            self.deques.forget(&BTreeSet::from([found.tgid]));
+            self.watches.forget(&BTreeSet::from([found.tgid]));
         }
         attached?;
-        let watched = self.watch(ebpf, found, serves);
         match found.layout {
             None => Ok(()),
             Some(Layout::Python(python)) => {
@@ -88,66 +89,58 @@ impl Probes {
                 self.pythons.insert(found.tgid, python, 0).context("too many Python processes")
             }
             Some(Layout::Go(go)) => {
-                let go = Go { watched: watched.into(), ..go };
                 let go: Bytes<{ size_of::<Go>() }> = zerocopy::transmute!(go);
                 self.gos.insert(found.tgid, go, 0).context("too many Go processes")
             }
         }
     }
 
-    /// Attaches what is for files that serve, if the process does. True if all of it is there, now or from before.
-    fn watch(&mut self, ebpf: &mut Ebpf, found: &Found, serves: bool) -> bool {
-        let sites: Vec<_> = found.sites.iter().filter(|site| site.reach == Reach::ServedFile).collect();
-        let attached = |probes: &Self| sites.iter().all(|site| probes.attached.contains_key(&Place::of(site, None)));
-        if sites.is_empty() || !serves || attached(self) {
-            return !sites.is_empty() && attached(self);
+    /// Watches what a process hands over that serves, if there is room for that.
+    fn begin_watch(&mut self, ebpf: &mut Ebpf, found: &Found) -> Result<()> {
+        let sites: Vec<_> = found.sites.iter().filter(|site| site.reach == Reach::Watched).cloned().collect();
+        if !sites.is_empty() && self.watches.begin(found.tgid, sites.clone())? {
+            self.act(ebpf, found.tgid, Act::Watch, &sites, Instant::now());
         }
-        let outcome = sites.iter().try_for_each(|site| self.attach_at(ebpf, site, Place::of(site, None)));
-        if let Err(error) = &outcome {
-            let links = sites.iter().filter_map(|site| self.attached.remove(&Place::of(site, None)));
-            links.for_each(|link| self.reaper.take(link));
-            warn!(pid = found.tgid, error = format!("{error:#}"), "what it hands over is not watched");
-        }
-        outcome.is_ok()
+        Ok(())
     }
 
-    fn begin_deques(&mut self, ebpf: &mut Ebpf, found: &Found) -> Result<()> {
-        let sites: Vec<_> = found.sites.iter().filter(|site| site.reach == Reach::Deques).cloned().collect();
-        if sites.is_empty() || !self.deques.begin(found.tgid, sites.clone())? {
-            return Ok(());
+    /// Takes probes away that are passed often where they see nothing, and has them back from time to time. `grown`: processes that
+    /// created threads since the last time.
+    pub(in crate::attach) fn watch(&mut self, ebpf: &mut Ebpf, grown: &BTreeSet<u32>, now: Instant) {
+        grown.iter().for_each(|tgid| self.watches.grows(*tgid));
+        for (tgid, act, sites) in self.watches.due(now, self.reaper.left() == 0) {
+            self.act(ebpf, tgid, act, &sites, now);
         }
-        self.attach_deques(ebpf, found.tgid, &sites)
     }
 
-    fn attach_deques(&mut self, ebpf: &mut Ebpf, tgid: u32, sites: &[Site]) -> Result<()> {
+    fn act(&mut self, ebpf: &mut Ebpf, tgid: u32, act: Act, sites: &[Site], now: Instant) {
+        let outcome = match act {
+            Act::Attach => self.attach_watched(ebpf, tgid, sites),
+            Act::Watch => self.attach_watched(ebpf, tgid, sites).and_then(|()| self.watches.note(tgid)),
+            Act::Note => self.watches.note(tgid),
+            Act::Detach => {
+                self.detach_watched(tgid, sites);
+                return;
+            }
+        };
+        if let Err(error) = outcome {
+            // It is tried again with each look.
+            match act {
+                Act::Watch => warn!(pid = tgid, error = format!("{error:#}"), "what it hands over is not watched"),
+                _ => debug!(pid = tgid, error = format!("{error:#}"), "what it hands over is not looked at"),
+            }
+            self.detach_watched(tgid, sites);
+            self.watches.failed(tgid, now);
+        }
+    }
+
+    fn attach_watched(&mut self, ebpf: &mut Ebpf, tgid: u32, sites: &[Site]) -> Result<()> {
         sites.iter().try_for_each(|site| self.attach_at(ebpf, site, Place::of(site, NonZeroU32::new(tgid))))
     }
 
-    fn detach_deques(&mut self, tgid: u32, sites: &[Site]) {
+    fn detach_watched(&mut self, tgid: u32, sites: &[Site]) {
         for link in sites.iter().filter_map(|site| self.attached.remove(&Place::of(site, NonZeroU32::new(tgid)))) {
             self.reaper.take(link);
-        }
-    }
-
-    /// Takes probes of deques away where these are no queues, and has them back from time to time. `grown`: processes that created
-    /// threads since the last time.
-    pub(in crate::attach) fn watch_deques(&mut self, ebpf: &mut Ebpf, grown: &BTreeSet<u32>) {
-        grown.iter().for_each(|tgid| self.deques.grows(*tgid));
-        for (tgid, act, sites) in self.deques.due(Instant::now(), self.reaper.left() == 0) {
-            let outcome = match act {
-                Act::Attach => self.attach_deques(ebpf, tgid, &sites),
-                Act::Watch => self.attach_deques(ebpf, tgid, &sites).and_then(|()| self.deques.note(tgid)),
-                Act::Note => self.deques.note(tgid),
-                Act::Detach => {
-                    self.detach_deques(tgid, &sites);
-                    continue;
-                }
-            };
-            if let Err(error) = outcome {
-                tracing::debug!(pid = tgid, error = format!("{error:#}"), "its deques are not watched");
-                self.detach_deques(tgid, &sites);
-                self.deques.failed(tgid, Instant::now());
-            }
         }
     }
 
@@ -187,7 +180,7 @@ impl Probes {
     /// Forgets the units of processes that have ended.
     pub(in crate::attach) fn forget(&mut self, ended: &BTreeSet<u32>) {
         self.kept.forget(ended);
-        self.deques.forget(ended);
+        self.watches.forget(ended);
         for tgid in ended {
             // The exit probe was first where they were adapted before.
             let _ = self.pythons.remove(tgid);
@@ -202,14 +195,14 @@ impl Probes {
         let room = self.attached.len() + self.reaper.left() < PROBES_FOR_PIPES_MAX;
         let watched = self.attached.keys().any(|place| place.tgid == found.tgid && place.pipes);
         if found.watches_pipes() && !room && !watched {
-            tracing::debug!(pid = found.tgid, "too many places have probes: its pipes are not watched");
+            debug!(pid = found.tgid, "too many places have probes: its pipes are not watched");
         }
         let returns = self.returns;
         for site in found.sites.iter().filter(|site| returns || !is_return_probe(site.program)) {
             let process = match site.reach {
                 Reach::File => None,
                 // Attached apart.
-                Reach::ServedFile | Reach::Deques => continue,
+                Reach::Watched => continue,
                 Reach::Serving if !serves => continue,
                 Reach::Process if !room && !watched => continue,
                 Reach::Process | Reach::Serving => Some(NonZeroU32::new(found.tgid).context("a process has a number")?),

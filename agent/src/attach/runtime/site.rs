@@ -13,11 +13,9 @@ pub enum Reach {
     File,
     /// One process: the place is passed too often to be watched everywhere.
     Process,
-    /// All that use the file, once one of them serves. These are attached all or none, and without them the process is adapted
-    /// all the same.
-    ServedFile,
-    /// One process, once it serves, and while its deques may be queues: the place is passed tens of times a request.
-    Deques,
+    /// One process, once it serves, and while it may hand over work there: the place is passed tens of times a request. These are
+    /// attached all or none, and without them the process is adapted all the same.
+    Watched,
     /// One process, once it serves: the place is passed too often to be watched everywhere, or its probe is a return probe.
     Serving,
 }

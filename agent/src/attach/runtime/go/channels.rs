@@ -35,6 +35,8 @@ const HTTP: [&str; 6] = [
 ];
 /// Who closes channels to cancel.
 const CANCELS: [&str; 1] = ["context.(*cancelCtx)."];
+/// Who has a timer end a context: of the functions of the runtime's package of that name, and what they make for it.
+const DEADLINES: [&str; 1] = ["context.WithDeadline"];
 /// Who closes them to hand on a permit.
 const PERMITS: [&str; 1] = ["golang.org/x/sync/semaphore.(*Weighted)."];
 
@@ -80,6 +82,7 @@ pub(super) fn sites(elf: &Elf<'_>, table: &Table<'_>, layout: &mut Go) -> Option
     layout.runtime = table.range(&RUNTIME)?;
     layout.http = table.range(&HTTP).unwrap_or_default();
     layout.cancels = table.range(&CANCELS).unwrap_or_default();
+    layout.deadlines = table.range(&DEADLINES).unwrap_or_default();
     layout.permits = table.range(&PERMITS).unwrap_or_default();
     Some(sites)
 }

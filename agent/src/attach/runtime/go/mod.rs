@@ -74,10 +74,11 @@ impl Image {
             Ok(Site::new(program, file, offset, reach))
         };
         let always = build.sites.into_iter().map(|site| in_file(site, Reach::File));
-        let handing = build.handing.into_iter().map(|site| in_file(site, Reach::ServedFile));
+        let serving = build.serving.into_iter().map(|site| in_file(site, Reach::Serving));
+        let handing = build.handing.into_iter().map(|site| in_file(site, Reach::Watched));
         Ok(Self {
             version: table::version(&elf).unwrap_or_else(|| "go".to_owned()),
-            sites: always.chain(handing).collect::<Result<_, _>>()?,
+            sites: always.chain(serving).chain(handing).collect::<Result<_, _>>()?,
             layout: build.layout,
             segments: elf.segments(),
             table: Table::beginning(&elf).ok_or(Refusal::NoRuntime)?,
@@ -103,6 +104,7 @@ impl Image {
             runtime: layout.runtime.map(there),
             http: layout.http.map(there),
             cancels: layout.cancels.map(there),
+            deadlines: layout.deadlines.map(there),
             permits: layout.permits.map(there),
             ..layout
         })

@@ -41,7 +41,9 @@ pub(super) struct Build {
     pub(super) layout: Go,
     /// What each process needs. What ends must be known before what begins is.
     pub(super) sites: Sites,
-    /// What watches how goroutines hand over work, all or none of it: passed too often to be watched where nothing is served.
+    /// What each that serves needs.
+    pub(super) serving: Sites,
+    /// What watches how goroutines hand over work, all or none of it: passed too often to be watched where nothing is.
     pub(super) handing: Sites,
 }
 
@@ -91,8 +93,8 @@ impl Build {
         coroutines(elf, table, &newproc1, &mut layout);
         let mut handing = super::channels::sites(elf, table, &mut layout).unwrap_or_default();
         handing.extend(timers(elf, table, &mut layout).unwrap_or_default());
-        handing.extend(contexts(elf, table, &mut layout));
-        Ok(Self { layout, sites, handing })
+        let serving = contexts(elf, table, &mut layout).into_iter().collect();
+        Ok(Self { layout, sites, serving, handing })
     }
 }
 

@@ -31,7 +31,7 @@ const LINKED: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// What watches how goroutines hand over work, in the order it is attached in.
-const HANDING: [&str; 12] = [
+const HANDING: [&str; 11] = [
     program::GO_TAKE,
     program::GO_TAKE_SELECT,
     program::GO_FETCH,
@@ -43,7 +43,6 @@ const HANDING: [&str; 12] = [
     program::GO_TIMER_STOP,
     program::GO_TIMER_RESET,
     program::GO_TIMER,
-    program::GO_SERVE,
 ];
 
 /// Builds programs.
@@ -85,7 +84,7 @@ fn known(file: File) -> Result<(Option<String>, Build), Refusal> {
     let cache = Capped::new(file);
     let elf = Elf::parse(&cache)?;
     let build = Build::of(&elf, &Table::parse(&elf)?)?;
-    let mut all = build.sites.iter().chain(&build.handing);
+    let mut all = build.sites.iter().chain(&build.serving).chain(&build.handing);
     assert!(all.all(|(_, address)| elf.file_offset(*address).is_some()), "{build:?}");
     Ok((table::version(&elf), build))
 }
@@ -118,6 +117,7 @@ fn expected(version: &str, found: &agent_ebpf::wire::config::Go) -> agent_ebpf::
         runtime: found.runtime,
         http: found.http,
         cancels: found.cancels,
+        deadlines: found.deadlines,
         ..agent_ebpf::wire::config::Go::default()
     }
 }
@@ -155,6 +155,8 @@ fn every_link_of(go: &Go) {
             expected[7] = program::GO_CLOSE_CALL;
         }
         assert_eq!(handing, expected, "{version} {linked}");
+        let serving: Vec<_> = build.serving.iter().map(|(program, _)| *program).collect();
+        assert_eq!(serving, [program::GO_SERVE], "{version} {linked}");
         resumes(go, version, linked, cgo, arguments);
         let flags = arguments.iter().find_map(|one| one.strip_prefix("-ldflags=")).unwrap_or_default();
         let strips = format!("-ldflags={flags} -s -w");
@@ -197,7 +199,7 @@ fn the_table_of_symbols_agrees() {
     let file = go.build(SOURCE, "0", &[]);
     let (_, build) = known(file).expect("found");
     let bytes = std::fs::read(go.room.path().join("program")).expect("readable");
-    for (program, address) in build.sites.into_iter().chain(build.handing) {
+    for (program, address) in build.sites.into_iter().chain(build.serving).chain(build.handing) {
         let function = function_at(&bytes, address);
         let right = match program {
             program::GO_ENDED => ["runtime.gdestroy", "runtime.goexit0"].contains(&function.as_str()),
@@ -243,6 +245,8 @@ fn code_of_a_package_is_together() {
     let contexts = names(build.layout.cancels);
     assert!(contexts.iter().any(|name| name == "context.(*cancelCtx).cancel"), "{contexts:?}");
     assert!(contexts.iter().all(|name| !name.starts_with("main.")), "{contexts:?}");
+    let deadlines = names(build.layout.deadlines);
+    assert!(deadlines.iter().all(|name| name.starts_with("context.")), "{deadlines:?}");
     for name in names(build.layout.runtime) {
         assert!(!["main.", "net/"].iter().any(|one| name.starts_with(one)), "{name}");
     }

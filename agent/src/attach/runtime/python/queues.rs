@@ -40,7 +40,7 @@ pub(super) fn in_runtime(elf: &Elf<'_>, file: &Arc<File>, list: u32) -> Queues {
     if let Some([append, _, popleft]) = elf.methods(DEQUE) {
         let hot = |program, at| {
             let offset = elf.file_offset(elf.behind_marker(at))?;
-            Some(Site::new(program, file, offset, Reach::Deques))
+            Some(Site::new(program, file, offset, Reach::Watched))
         };
         // What is put must be seen taken, so that comes first.
         queues.sites.extend(hot(program::PYTHON_POPLEFT, popleft));
