@@ -5,6 +5,7 @@
 //! neighbours do not matter.
 
 mod aside;
+mod channels;
 mod greenlet;
 mod head;
 mod order;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use agent_ebpf::rules::deques::OTHERS_MAX;
+use agent_ebpf::rules::watches::HITS_MAX;
 use anyhow::{Result, ensure};
 use tracemend::attach::runtime;
 use tracemend::clock::Clock;
@@ -115,7 +115,7 @@ fn who_waited_before_there_was_a_probe_takes_what_is_put_then() -> Result<()> {
 fn until_deques(stage: &mut Stage, actor: &mut Actor, grown: &BTreeSet<u32>, seen: bool) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(20);
     while Instant::now() < until {
-        stage.session.watch_deques(grown);
+        stage.session.watch(grown, Instant::now());
         actor.does("w = contextvars.copy_context(); q = queue.Queue(); reader.run(q.put, object()); w.run(q.get)")?;
         actor.does("w.run(c.send, b'call'); take(d, 4); d.send(b'answer'); take(c, 6)")?;
         if took(&stage.told()?).is_empty() != seen {
@@ -134,7 +134,7 @@ fn deques_that_are_no_queues_are_left_alone_until_a_thread_begins() -> Result<()
     let Some((mut stage, mut actor, asked)) = adapted(test)? else {
         return Ok(());
     };
-    actor.does(&format!("ready = collections.deque()\nfor _ in range({OTHERS_MAX}): ready.append(None)"))?;
+    actor.does(&format!("ready = collections.deque()\nfor _ in range({HITS_MAX}): ready.append(None)"))?;
     let nobody = BTreeSet::new();
     until_deques(&mut stage, &mut actor, &nobody, false)?;
     // What is taken from another queue meanwhile may not be all that a unit works for, until that comes back there.

@@ -188,6 +188,12 @@ impl Session {
         self.runtimes.watch(&mut self.ebpf, grown, now);
     }
 
+    /// How many probes are still being taken away.
+    #[must_use]
+    pub fn detaching(&self) -> usize {
+        self.runtimes.detaching()
+    }
+
     /// Forgets the units of processes that have ended, by process id.
     pub fn forget_units(&mut self, ended: &BTreeSet<u32>) {
         self.runtimes.forget(ended);

@@ -39,6 +39,7 @@ var modes = map[string]func() mode{
 	"ants-pool":        antsPool,
 	"chan-lent":        chanLent,
 	"chan-answer":      chanAnswer,
+	"chan-late":        chanLate,
 }
 
 func main() {

@@ -26,6 +26,18 @@ func overValues(jobs chan job) mode {
 	return put(jobs)
 }
 
+// Each request's own goroutine calls, until one comes whose work is to be queued.
+func chanLate() mode {
+	queued, alone := overValues(make(chan job, 64)), direct()
+	return func(j job) {
+		if strings.HasPrefix(j.id, "queued") {
+			queued(j)
+		} else {
+			alone(j)
+		}
+	}
+}
+
 func put(jobs chan job) mode {
 	return func(j job) {
 		jobs <- j

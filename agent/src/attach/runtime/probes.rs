@@ -108,9 +108,14 @@ impl Probes {
     /// created threads since the last time.
     pub(in crate::attach) fn watch(&mut self, ebpf: &mut Ebpf, grown: &BTreeSet<u32>, now: Instant) {
         grown.iter().for_each(|tgid| self.watches.grows(*tgid));
-        for (tgid, act, sites) in self.watches.due(now, self.reaper.left() == 0) {
+        for (tgid, act, sites) in self.watches.due(now, self.detaching() == 0) {
             self.act(ebpf, tgid, act, &sites, now);
         }
+    }
+
+    /// How many probes are still being taken away.
+    pub(in crate::attach) fn detaching(&self) -> usize {
+        self.reaper.left()
     }
 
     fn act(&mut self, ebpf: &mut Ebpf, tgid: u32, act: Act, sites: &[Site], now: Instant) {
