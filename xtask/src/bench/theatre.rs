@@ -45,6 +45,15 @@ pub(super) struct Window {
 }
 
 impl Window {
+    fn mean(one: Self, other: Self) -> Self {
+        Self {
+            bare_us: f64::midpoint(one.bare_us, other.bare_us),
+            traced_us: f64::midpoint(one.traced_us, other.traced_us),
+            sdk_us: f64::midpoint(one.sdk_us, other.sdk_us),
+            agent_us: f64::midpoint(one.agent_us, other.agent_us),
+        }
+    }
+
     /// What the agent adds to a service's processor time and takes itself.
     pub(super) fn added_us(&self) -> f64 {
         self.service_added_us() + self.agent_us
@@ -107,20 +116,21 @@ impl<'a, S: Script> Theatre<'a, S> {
         Ok(self.stage.load(self.plain[0].port, SECONDS, None)?.per_second / 2.0)
     }
 
-    /// What each costs: `count` times, each of the plain services traced in turn. All three get a third of `rate`; what the agent
-    /// takes, which depends on the rate, is measured at all of it.
+    /// What each costs: `count` times, the mean of two windows, so that each of the plain services is traced once: alike as they
+    /// are, one may need some hundredths more than the other for as long as it lives.
     pub(super) fn windows(&self, count: usize, rate: f64) -> Result<Vec<Window>> {
-        let mut windows = Vec::with_capacity(count);
-        for number in 0..count {
-            interrupt::check()?;
-            let (traced, bare) = (&self.plain[number % 2], &self.plain[1 - number % 2]);
-            let agent = self.agent(traced)?;
-            let agent_us = self.taken(&agent, traced, rate)?;
-            let [bare_us, traced_us, sdk_us] = self.beside([bare, traced, &self.instrumented], rate / SERVING)?;
-            agent.stop()?;
-            windows.push(Window { bare_us, traced_us, sdk_us, agent_us });
-        }
-        Ok(windows)
+        let [one, other] = &self.plain;
+        (0..count).map(|_| Ok(Window::mean(self.window(one, other, rate)?, self.window(other, one, rate)?))).collect()
+    }
+
+    /// All three get a third of `rate`; what the agent takes, which depends on the rate, is measured at all of it.
+    fn window(&self, traced: &Service, bare: &Service, rate: f64) -> Result<Window> {
+        interrupt::check()?;
+        let agent = self.agent(traced)?;
+        let agent_us = self.taken(&agent, traced, rate)?;
+        let [bare_us, traced_us, sdk_us] = self.beside([bare, traced, &self.instrumented], rate / SERVING)?;
+        agent.stop()?;
+        Ok(Window { bare_us, traced_us, sdk_us, agent_us })
     }
 
     /// What each can do, in turn (bare, SDK, traced, traced, SDK, bare, ...), so that what drifts meanwhile touches all alike.
