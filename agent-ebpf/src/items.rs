@@ -62,11 +62,26 @@ pub fn take(queue: u64, item: u64) -> Option<()> {
     taken(task, &mut thread, ITEM, queue, item);
     let mut takes = takes(task, &mut thread)?;
     note(&mut takes, &thread.item);
-    if takes.takes.other.queue == 0 && watches::misses(task.tgid()) {
+    if watches::misses(task.tgid()) {
         // It may take its work from one of these: what it took here is its work only once it came back here.
-        takes.takes.other.queue = UNWATCHED;
+        unseen(&mut takes);
     }
     Some(())
+}
+
+/// The current unit may have taken its work from a queue that is not watched.
+#[inline(never)]
+pub fn takes_unseen(task: Task, thread: &mut Thread) -> Option<()> {
+    let mut takes = takes(task, thread)?;
+    unseen(&mut takes);
+    Some(())
+}
+
+#[inline(always)]
+const fn unseen(state: &mut TakesState) {
+    if state.takes.other.queue == 0 {
+        state.takes.other.queue = UNWATCHED;
+    }
 }
 
 /// Tells what the unit took whose key stands in the thread's storage.
@@ -119,9 +134,12 @@ pub fn pass_on(state: &mut TakesState, item: &mut Item) {
 /// Writes what the current unit works for to the item in the thread's storage, and tells if it takes from this queue too.
 #[inline(never)]
 pub fn put_by(task: Task, thread: &mut Thread, queue: u64) {
-    let current = units::current(task, thread);
+    let mut current = units::current(task, thread);
     if takes_from_queue(thread, current.as_deref(), queue) {
         returned(task, thread, queue);
+    }
+    if let Some(state) = current.as_deref_mut() {
+        units::doubts(task, thread, state);
     }
     units::carry(thread, current);
 }

@@ -17,7 +17,7 @@ use crate::kernel::runtime::adapter;
 use crate::kernel::task::Task;
 use crate::kernel::{go, python};
 use crate::maps::{OVER_SHARE, SENDS_FOR, TAKES, Thread, UNITS, Value};
-use crate::{batches, emit, items};
+use crate::{batches, emit, items, watches};
 
 /// No request.
 const NO_TAG: Tag = Tag { cookie: 0, offset: 0 };
@@ -45,6 +45,7 @@ pub extern "C" fn unit_sends(cookie: u64, serves: u64, seq: u64) -> u64 {
         return tell_running(task, &mut thread, cookie, seq);
     }
     let Some(mut state) = current(task, &mut thread) else { return thread_sends(task, &mut thread, cookie, seq) };
+    doubts(task, &mut thread, &mut state);
     let unit = &mut state.unit;
     if serves != 0 && unit.own.cookie == 0 && unit.claim.answers == 0 && unit.claim.inherited.cookie != cookie {
         // It serves here, whatever was being served where it was created: a loop may run all its callbacks in one unit.
@@ -82,6 +83,18 @@ fn thread_sends(task: Task, thread: &mut Thread, cookie: u64, seq: u64) -> u64 {
     items::tell_of_thread(cookie, thread.unit_id, seq);
     running(thread).unit = Unit { id: thread.unit_id, own: NO_TAG, claim: NO_CLAIM };
     tell_running(task, thread, cookie, seq)
+}
+
+/// The current unit, whose key stands in the thread's storage: if it was created in a request, and may since have taken what
+/// another one put, it is not known what it works for.
+#[inline(always)]
+pub fn doubts(task: Task, thread: &mut Thread, state: &mut UnitState) {
+    let Unit { id, own, claim } = &state.unit;
+    let born = own.cookie == 0 && (claim.inherited.cookie != 0 || claim.since != 0);
+    if born && watches::may_have_missed(task.tgid(), id >> 8) {
+        state.unit.claim = NO_CLAIM;
+        items::takes_unseen(task, thread);
+    }
 }
 
 /// The current unit created another one, which carries what it did.

@@ -4,9 +4,10 @@
 //! sees something notes it only if the verdict is that something was seen: where anything was ever noted, probes stay.
 
 use agent_ebpf::rules::watches::{is_enough, notes, verdict};
-use agent_ebpf::wire::config::Watch;
+use agent_ebpf::wire::config::{Watch, Word};
 use aya_ebpf::bindings::BPF_NOEXIST;
 
+use crate::kernel::user::read;
 use crate::maps::{VERDICTS, Value, WATCHES};
 
 /// Counts a hit, which says itself if it sees anything. Of two at the same time one may not be counted.
@@ -17,7 +18,7 @@ pub fn hit(tgid: u32) {
     }
     let Some(mut watch) = watch(tgid) else { return };
     watch.hits += 1;
-    if is_enough(watch.hits) {
+    if is_enough(&watch) {
         // If there is a verdict by now, that stands.
         let _ = VERDICTS.insert(tgid, verdict::IDLE, u64::from(BPF_NOEXIST));
     }
@@ -49,6 +50,19 @@ pub fn since(tgid: u32) -> u64 {
 #[inline(always)]
 pub fn misses(tgid: u32) -> bool {
     verdict_on(tgid) == Some(verdict::IDLE)
+}
+
+/// True if a unit that was made at a time may have taken something since that was not noted, as probes were away.
+#[inline(always)]
+pub fn may_have_missed(tgid: u32, made: u64) -> bool {
+    let Some(watch) = watch(tgid) else { return false };
+    made < watch.unsure_until || (misses(tgid) && !(stands(&watch.unused[0]) && stands(&watch.unused[1])))
+}
+
+/// True of a word that is not known, too.
+#[inline(always)]
+fn stands(word: &Word) -> bool {
+    word.place == 0 || read::<u64>(word.place) == Some(word.value)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use agent_ebpf::wire::names::program;
 use anyhow::{Context as _, Result};
-use tracemend::attach::runtime;
+use tracemend::attach::runtime::{self, Unused};
 use tracemend_core::decode::{Direction, Event};
 use tracemend_core::ids::SockCookie;
 use tracemend_tests::actor::Actor;
@@ -111,6 +111,30 @@ fn links(stage: &mut Stage, interpreter: &Path, minor: u8) -> Result<()> {
         let asked = SockCookie(actor.cookie("asked")?);
         assert_eq!(put_by(&stage.told()?), [Some(asked)], "{}", found.version);
     }
+    shows_use_of_queues(&mut actor, &found.unused.context("it shows whether queues are used")?)?;
+    Ok(())
+}
+
+/// It shows whether it ever took something from a queue.
+fn shows_use_of_queues(actor: &mut Actor, unused: &Unused) -> Result<()> {
+    actor.does("import asyncio, queue; sys.modules.pop('queue')")?;
+    let [none, asyncio] = unused.look().context("nothing was taken")?;
+    actor.does("import queue, smtplib")?;
+    assert_eq!((unused.stand([none, asyncio]), unused.stand([asyncio; 2])), (false, true), "a module came");
+    let [threads, asyncio] = unused.look().context("nothing was taken yet")?;
+    assert!(threads.place != none.place);
+    actor.does("q = queue.Queue(); q.put(1); l = queue.LifoQueue(); l.put(1); l.get()")?;
+    assert!(unused.stand([threads, asyncio]), "it was only put");
+    actor.does("q.get()")?;
+    assert_eq!((unused.stand([threads; 2]), unused.stand([asyncio; 2])), (false, true));
+    assert_eq!(unused.look(), None);
+    actor.does(
+        "asyncio.set_event_loop(asyncio.new_event_loop()); q = asyncio.Queue(); q.put_nowait(1); q.get_nowait()",
+    )?;
+    assert!(!unused.stand([asyncio; 2]));
+    // However often it does.
+    actor.does("for _ in range(5000): q.put_nowait(1); q.get_nowait()")?;
+    assert_eq!(unused.look(), None);
     Ok(())
 }
 

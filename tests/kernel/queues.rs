@@ -111,19 +111,76 @@ fn who_waited_before_there_was_a_probe_takes_what_is_put_then() -> Result<()> {
     Ok(())
 }
 
+/// What was put unseen may be taken for so long, and half as long again.
+const LEFT_BEHIND: Duration = Duration::from_secs(3);
+
+/// A queue whose `_get` is its own: that it is used shows nowhere.
+const OWN: &str = "\
+class Own(queue.Queue):
+    def _get(self):
+        return self.queue.popleft()
+ready = collections.deque()
+";
+
 /// Waits until the probes of deques are there, or are not: detaching takes the kernel some tenths of a second.
 fn until_deques(stage: &mut Stage, actor: &mut Actor, grown: &BTreeSet<u32>, seen: bool) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(20);
     while Instant::now() < until {
+        if !seen {
+            actor.does(&format!("for _ in range({HITS_MAX} // 2): ready.append(None)"))?;
+        }
         stage.session.watch(grown, Instant::now());
-        actor.does("w = contextvars.copy_context(); q = queue.Queue(); reader.run(q.put, object()); w.run(q.get)")?;
+        actor.does("w = contextvars.copy_context(); q = Own(); reader.run(q.put, object()); w.run(q.get)")?;
         actor.does("w.run(c.send, b'call'); take(d, 4); d.send(b'answer'); take(c, 6)")?;
-        if took(&stage.told()?).is_empty() != seen {
+        if took(&stage.told()?).iter().any(|[head, _]| head.is_some()) == seen {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
     ensure!(false, "its deques are {}", if seen { "not watched" } else { "watched" });
+    Ok(())
+}
+
+/// Has the probes of deques go.
+fn leave_alone(stage: &mut Stage, actor: &mut Actor) -> Result<()> {
+    for _ in 0..2 {
+        actor.does(&format!("for _ in range({HITS_MAX} // 2): ready.append(None)"))?;
+        stage.session.watch(&BTreeSet::new(), Instant::now());
+    }
+    until_deques(stage, actor, &BTreeSet::new(), false)
+}
+
+/// What the unit inherited that calls after something was done.
+fn called_for(stage: &mut Stage, actor: &mut Actor, before: &str) -> Result<Option<Tag>> {
+    actor.does(&format!("{before}; made.run(c.send, b'call'); take(d, 4); d.send(b'answer'); take(c, 6)"))?;
+    let told = stage.told()?;
+    let unit = told.0.iter().find_map(|event| match event {
+        Event::Running(running) => Some(running.unit),
+        _ => None,
+    });
+    Ok(unit.and_then(|unit| unit.inherited))
+}
+
+/// A unit that is created in a request, and takes what another one put while nobody watches, does not look like its creator's.
+#[test]
+fn a_queue_that_comes_into_use_is_noticed_before_who_takes_from_it_calls() -> Result<()> {
+    let test = "a_queue_that_comes_into_use_is_noticed_before_who_takes_from_it_calls";
+    for (queue, put, get) in [("queue.Queue()", "put", "get"), ("asyncio.Queue()", "put_nowait", "get_nowait")] {
+        let Some((mut stage, mut actor, asked)) = adapted(test)? else {
+            return Ok(());
+        };
+        actor.does(OWN)?;
+        leave_alone(&mut stage, &mut actor)?;
+        let make = "made = reader.run(contextvars.copy_context)";
+        assert_eq!(called_for(&mut stage, &mut actor, make)?, Some(asked), "{queue}: no queue is used");
+        let take = format!("{make}; early = made; {make}; q = {queue}; q.{put}(object()); made.run(q.{get})");
+        assert_eq!(called_for(&mut stage, &mut actor, &take)?, None, "{queue}: whose it took is not known");
+        // What was put unseen may be taken a little later, too.
+        until_deques(&mut stage, &mut actor, &BTreeSet::new(), true)?;
+        assert_eq!(called_for(&mut stage, &mut actor, "made = early")?, None, "{queue}: it may have taken something");
+        std::thread::sleep(LEFT_BEHIND);
+        assert_eq!(called_for(&mut stage, &mut actor, make)?, Some(asked), "{queue}: all is seen again");
+    }
     Ok(())
 }
 
@@ -134,9 +191,8 @@ fn deques_that_are_no_queues_are_left_alone_until_a_thread_begins() -> Result<()
     let Some((mut stage, mut actor, asked)) = adapted(test)? else {
         return Ok(());
     };
-    actor.does(&format!("ready = collections.deque()\nfor _ in range({HITS_MAX}): ready.append(None)"))?;
-    let nobody = BTreeSet::new();
-    until_deques(&mut stage, &mut actor, &nobody, false)?;
+    actor.does(OWN)?;
+    leave_alone(&mut stage, &mut actor)?;
     // What is taken from another queue meanwhile may not be all that a unit works for, until that comes back there.
     actor.does("s = queue.SimpleQueue(); w = contextvars.copy_context(); reader.run(s.put, object()); w.run(s.get)")?;
     actor.does("w.run(c.send, b'call'); take(d, 4); d.send(b'answer'); take(c, 6)")?;
@@ -146,6 +202,8 @@ fn deques_that_are_no_queues_are_left_alone_until_a_thread_begins() -> Result<()
     actor.does("unseen = object(); late = queue.Queue(); reader.run(late.put, unseen)")?;
     let grown = BTreeSet::from([actor.pid()]);
     until_deques(&mut stage, &mut actor, &grown, true)?;
+    // The last things of the queues that showed that probes were gone may have been taken by who is made now, too.
+    std::thread::sleep(LEFT_BEHIND);
     actor.does("w = contextvars.copy_context(); w.run(late.get); w.run(c.send, b'call')")?;
     let unseen = taken(&stage.told()?);
     assert_eq!((unseen.put, unseen.claim.inherited, unseen.takes), (None, None, 1), "{unseen:?}");

@@ -1,5 +1,7 @@
 //! Whether probes that are passed often see anything in a process.
 
+use crate::wire::config::Watch;
+
 /// So many hits, and none that saw anything: some hundred requests of a loop and its clients, or of net/http. What such a process
 /// hands over is not noted any more, until user space asks for it.
 pub const HITS_MAX: u64 = 8192;
@@ -19,15 +21,19 @@ pub const fn notes(verdict: Option<u32>) -> bool {
     matches!(verdict, Some(verdict::SEEN))
 }
 
-/// True if so many hits are enough to say that nothing will be seen.
+/// True if hits are enough to say that nothing will be seen, and it would show if something came into use.
 #[must_use]
-pub const fn is_enough(hits: u64) -> bool {
-    hits >= HITS_MAX
+pub const fn is_enough(watch: &Watch) -> bool {
+    watch.hits >= HITS_MAX && watch.hidden == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::config::Word;
+
+    const NO_WORD: Word = Word { place: 0, value: 0 };
+    const NEW: Watch = Watch { hits: 0, unnoted: 0, since: 1, hidden: 0, unsure_until: 0, unused: [NO_WORD; 2] };
 
     /// As the map has it: what is there already stays.
     fn reach(kept: &mut Option<u32>, verdict: u32) -> bool {
@@ -36,11 +42,16 @@ mod tests {
 
     #[test]
     fn who_sees_nothing_for_long_notes_nothing() {
-        assert!(!is_enough(HITS_MAX - 1));
-        assert!(is_enough(HITS_MAX));
+        assert!(!is_enough(&Watch { hits: HITS_MAX - 1, ..NEW }));
+        assert!(is_enough(&Watch { hits: HITS_MAX, ..NEW }));
         let mut kept = None;
         reach(&mut kept, verdict::IDLE);
         assert!(!reach(&mut kept, verdict::SEEN), "what was handed over before is not known");
+    }
+
+    #[test]
+    fn noting_goes_on_where_it_would_not_show_that_a_queue_is_used() {
+        assert!(!is_enough(&Watch { hits: 2 * HITS_MAX, hidden: 1, ..NEW }));
     }
 
     #[test]

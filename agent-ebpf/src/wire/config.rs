@@ -234,6 +234,23 @@ pub struct Watch {
     pub unnoted: u64,
     /// Since when all that is handed over is noted, while it is: nanoseconds since boot.
     pub since: u64,
+    /// 1 while it is not known how it would show that something is handed over unseen, where that is to be known before nothing is
+    /// noted any more.
+    pub hidden: u64,
+    /// Units that were made before this time (`CLOCK_BOOTTIME`) may have taken something that was not noted; 0 if none has.
+    pub unsure_until: u64,
+    /// What stands in a Python process's memory for as long as nothing was taken from a queue; places are 0 while that is not known.
+    pub unused: [Word; 2],
+}
+
+/// A word of a process's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Word {
+    /// Its address.
+    pub place: u64,
+    /// What it is.
+    pub value: u64,
 }
 
 /// Value of the map of Go processes: where Go keeps what runs on each thread. Offsets are those of its structures
@@ -379,7 +396,7 @@ pub struct Message {
 
 const _: () = {
     assert!(size_of::<Python>() == 88);
-    assert!(size_of::<Watch>() == 24);
+    assert!(size_of::<Watch>() == 72);
     assert!(size_of::<Go>() == 136);
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 120);

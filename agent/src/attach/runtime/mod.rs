@@ -28,7 +28,7 @@ mod watches;
 
 pub use finder::{Finder, Seen};
 pub(in crate::attach) use probes::{Probes, load_all as load_probes};
-pub use python::Images;
+pub use python::{Images, Unused};
 
 use std::fs::File;
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Found {
     pub sites: Vec<Site>,
     /// Whether its greenlets are known, or why not.
     pub greenlets: Result<(), Refusal>,
+    /// Where it shows that it uses no queues, if it does.
+    pub unused: Option<Unused>,
     /// What the kernel half is told; none if the runtime has not started yet: then it is looked at again.
     pub layout: Option<Layout>,
 }

@@ -98,7 +98,7 @@ impl Probes {
     /// Watches what a process hands over that serves, if there is room for that.
     fn begin_watch(&mut self, ebpf: &mut Ebpf, found: &Found) -> Result<()> {
         let sites: Vec<_> = found.sites.iter().filter(|site| site.reach == Reach::Watched).cloned().collect();
-        if !sites.is_empty() && self.watches.begin(found.tgid, sites.clone())? {
+        if !sites.is_empty() && self.watches.begin(found, sites.clone())? {
             self.act(ebpf, found.tgid, Act::Watch, &sites, Instant::now());
         }
         Ok(())

@@ -51,6 +51,7 @@ pub(super) fn find(tgid: u32, images: &mut Images) -> Result<Found, Refusal> {
         version: image.version.clone(),
         sites: image.sites.clone(),
         greenlets: Ok(()),
+        unused: None,
         layout: Some(Layout::Go(layout)),
     })
 }

@@ -4,7 +4,7 @@
 //! - `check`: whether a process is what it seems
 //! - `greenlet`: greenlets of a process that has them
 //! - `image`: what its files say, remembered; `copies`: where contexts are made; `queues`: where items are put and taken, and
-//!   `takes`: where they leave a `SimpleQueue`
+//!   `takes`: where they leave a `SimpleQueue`; `unused`: whether any of the others was ever used
 //!
 //! Exported in every build, stripped or not: `_PyRuntime`, `PyContext_CopyCurrent`, `PyContext_Type`, `Py_GetVersion` and,
 //! from 3.11 on, `Py_Version`. The function that frees contexts is in the slot `tp_dealloc` of the type.
@@ -16,6 +16,7 @@ mod image;
 mod layout;
 mod queues;
 mod takes;
+mod unused;
 
 use std::fs::File;
 use std::path::Path;
@@ -32,6 +33,7 @@ use image::Image;
 pub use image::Images;
 use layout::{SIMPLE_LIST, Version};
 use takes::Registers;
+pub use unused::Unused;
 
 /// Looks at a process.
 ///
@@ -119,6 +121,7 @@ fn look(tgid: u32, mapping: &Mapping, all: &[Mapping], images: &mut Images) -> R
         sites.retain(|site| is_safe_beside_greenlets(site, image.version));
     }
     let greenlets = greenlets.and_then(|greenlets| if greenlets.seen { Ok(()) } else { Err(Refusal::NotStarted) });
+    let unused = Unused::of(tgid, runtime, image.version, &layout);
     let layout = started.then_some(super::Layout::Python(python));
-    Ok(Found { tgid, kind: Kind::Python, version: image.version.to_string(), sites, greenlets, layout })
+    Ok(Found { tgid, kind: Kind::Python, version: image.version.to_string(), sites, greenlets, layout, unused })
 }
