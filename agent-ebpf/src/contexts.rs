@@ -2,7 +2,8 @@
 //! list or lock, and gives to the calls that it makes for the request, or makes others of it that lead there.
 //!
 //! A context is known by its address while its request is served: it is alive then, so nothing else is there. What was served
-//! before may be found under an address that is used again; that it is over is known.
+//! before may be found under an address that is used again; that it is over is known. It is cancelled then, unless another
+//! one is there: nothing is sent with one that is cancelled, but with what was made of it and does not hear of that.
 #![expect(
     clippy::needless_borrows_for_generic_args,
     reason = "keys and values are handed to the maps where they stand: a copy would be on the stack"
@@ -24,6 +25,8 @@ const CONTEXT: u32 = 4;
 const CONTEXTS_MAX: u32 = 16;
 /// The second word of an interface's value: where what it holds is.
 const HELD: u64 = 8;
+/// `err` of a `cancelCtx`, behind `Context`, `mu`, `done` and `children`: not nil once it is cancelled (Go 1.18 to 1.26).
+const ERR: u64 = 48;
 
 /// A unit, by its number, serves what it read, with a context.
 #[inline(always)]
@@ -40,7 +43,7 @@ pub fn serves(task: Task, unit: u64, context: u64) -> Option<()> {
 }
 
 /// A unit, by its number, calls over a socket, with the context whose interface value is at an address: tells of the request
-/// that leads to, if the unit has none and did not stem from that.
+/// that leads to, if the unit has none.
 #[inline(always)]
 pub fn calls(task: Task, unit: u64, context: u64, cookie: u64) -> Option<()> {
     let mut thread = task.thread()?;
@@ -49,15 +52,11 @@ pub fn calls(task: Task, unit: u64, context: u64, cookie: u64) -> Option<()> {
         return None;
     }
     let request = leads_to(task, &mut thread, context)?;
-    let inherited = &state.unit.claim.inherited;
-    if inherited.cookie == request.cookie && inherited.offset == request.offset {
-        return None;
-    }
     passes(task, &mut thread, state.unit.id, &request, cookie)
 }
 
-/// The request that a context stems from. Those of the standard library, and others that embed what they are made of, begin
-/// with it: with an interface's value of the same kind.
+/// The request that a context stems from, whose own is left in the thread's key. Those of the standard library, and others that
+/// embed what they are made of, begin with it: with an interface's value of the same kind.
 #[inline(never)]
 fn leads_to(task: Task, thread: &mut Thread, mut context: u64) -> Option<Value<Tag>> {
     let interface: u64 = read(read(context)?)?;
@@ -87,6 +86,8 @@ fn passes(task: Task, thread: &mut Thread, unit: u64, request: &Tag, cookie: u64
     passed.unit = unit;
     passed.request = *request;
     passed.called = cookie;
+    let cancelled = read(thread.key.address + ERR).is_some_and(|error: u64| error != 0);
+    passed.cancelled = u64::from(cancelled);
     if !emit::record::<Passed>(u64::from(task.tgid()), passed) {
         emit::lossy(task.tgid());
     }

@@ -166,6 +166,8 @@ pub struct Passed {
     pub request: Tag,
     /// Socket that the unit called over.
     pub called: u64,
+    /// 1 if the context is cancelled, as it is once its request's handler has returned.
+    pub cancelled: u64,
 }
 
 /// Things of one batch that are told of, and one more, which says that there are more.
@@ -214,7 +216,7 @@ const _: () = {
     assert!(size_of::<Gathered>() == 120);
     assert!(size_of::<Handed>() == 48);
     assert!(size_of::<Answered>() == 72);
-    assert!(size_of::<Passed>() == 64);
+    assert!(size_of::<Passed>() == 72);
     assert!(size_of::<Taken>() == 72);
     assert!(size_of::<Took>() == 184);
     assert!(size_of::<Writer>() == 32);

@@ -497,6 +497,8 @@ pub struct Passed {
     pub request: Tag,
     /// The socket that the unit calls over.
     pub called: SockCookie,
+    /// The context is cancelled, as it is once its request's handler has returned.
+    pub cancelled: bool,
 }
 
 /// One of the things that a unit took, for several, without having acted in between.

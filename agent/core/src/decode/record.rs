@@ -162,6 +162,7 @@ pub fn decode(bytes: &[u8], room: &mut Room) -> Result<Event, Error> {
                 unit: UnitId(layout.unit),
                 request,
                 called: SockCookie(layout.called),
+                cancelled: layout.cancelled != 0,
             }))
         }
         kind::GATHERED => {

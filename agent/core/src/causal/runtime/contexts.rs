@@ -2,7 +2,8 @@
 //!
 //! - What is given with a call says whom it is for. It is found by the identity of an object, which is another's once the request
 //!   is over: only a request that is open counts.
-//! - What a unit was created in is less: a worker that a request started may have done another's job before it ended.
+//! - What a unit was created in is less: a worker that a request started may have done another's job before it ended. If that is
+//!   over, and the call was given its context, cancelled as it is then, the two together are enough.
 //! - What a unit took from a queue is as good: where the two disagree, neither is believed.
 
 use crate::causal::Causes;
@@ -33,6 +34,18 @@ impl Causes {
                 Opinion::Cause(key, ..) if key != known => Opinion::Silent(OrphanReason::Conflict),
                 _ => unit,
             },
+        }
+    }
+
+    /// The request that a unit was created in, if its call was given that one's context: the end of the unit is not waited for.
+    pub(super) fn kept(&self, half: &Half, key: HalfKey, asked: BootNanos, within: bool) -> Option<Opinion> {
+        let passed = half.passed.as_deref().filter(|passed| passed.lossy == half.request.actor.lossy)?;
+        self.read(passed.request, asked).ok().filter(|read| *read == key)?;
+        match (within, passed.cancelled) {
+            (true, _) => Some(Opinion::Cause(key, Evidence::Context, Confidence::Exact)),
+            (false, true) => Some(Opinion::Cause(key, Evidence::Context, Confidence::Strong)),
+            // It may be another's by now.
+            (false, false) => None,
         }
     }
 

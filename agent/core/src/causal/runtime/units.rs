@@ -61,7 +61,10 @@ impl Causes {
             }
             Ok(Tie::Born(key)) => match self.proven(half, key, asked) {
                 Err(reason) => Opinion::Silent(reason),
-                Ok(within) => self.inherited(half, key, within, moment),
+                Ok(within) => {
+                    let kept = self.kept(half, key, asked, within);
+                    kept.unwrap_or_else(|| self.inherited(half, key, within, moment))
+                }
             },
         };
         if let Some(task) = self.task(half, asked, moment) {

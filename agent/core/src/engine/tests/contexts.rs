@@ -47,7 +47,7 @@ fn a_context_is_of_the_connection_that_it_was_given_for() {
     let both = two_open(&mut world);
     world.run(A, WORKER);
     let broken = world.connect(A);
-    world.pass_on(A, ONE, broken).call(A, &get("/call", ""));
+    world.pass_on(A, ONE, broken, false).call(A, &get("/call", ""));
     assert_eq!(link(&ends(world, both), "/call"), ("none", "no lineage"));
 }
 
@@ -57,9 +57,10 @@ fn a_context_of_what_is_over_says_nothing() {
     let mut world = World::new();
     let (one, other) = two_open(&mut world);
     world.run(A, ONE).answer(one, A).hear(one, CALLER);
-    world.run(A, WORKER).call_with(A, ONE, &get("/late", ""));
+    world.run(A, WORKER).call_with(A, ONE, &get("/late", "")).call_behind(A, ONE, &get("/later", ""));
     world.run(A, OTHER_UNIT).answer(other, A).hear(other, CALLER);
-    assert_eq!(link(&world.end(), "/late").0, "none");
+    let spans = world.end();
+    assert_eq!((link(&spans, "/late").0, link(&spans, "/later").0), ("none", "none"));
 }
 
 /// A worker that a request started does the jobs of all, and ends when there is none.
@@ -71,8 +72,25 @@ fn a_context_is_more_than_what_a_unit_was_created_in() {
     world.call_with(A, ONE, &get("/first", "")).call_with(A, OTHER_UNIT, &get("/second", "")).end_unit(PID, CHILD);
     let spans = ends(world, both);
     assert!(caused(&spans, "/first", "/one") && caused(&spans, "/second", "/other"));
-    assert_eq!(link(&spans, "/first"), ("unit", "exact"));
+    assert_eq!(link(&spans, "/first"), ("context", "exact"));
     assert_eq!(link(&spans, "/second"), ("context", "strong"));
+}
+
+/// Work that goes on behind the answer, on a machine too busy for it to end soon. An address that has another's context by now
+/// says nothing.
+#[test]
+fn what_a_unit_was_created_in_and_was_given_are_enough() {
+    let mut world = World::new();
+    let (one, other) = two_open(&mut world);
+    world.run(A, ONE).create(A, CHILD).run(A, CHILD).call_with(A, ONE, &get("/early", ""));
+    world.run(A, ONE).answer(one, A).hear(one, CALLER);
+    world.run(A, CHILD).call_behind(A, ONE, &get("/late", "")).call_with(A, ONE, &get("/another", ""));
+    world.run(A, OTHER_UNIT).answer(other, A).hear(other, CALLER);
+    let spans = world.end();
+    assert!(caused(&spans, "/early", "/one") && caused(&spans, "/late", "/one"));
+    assert_eq!(link(&spans, "/early"), ("context", "exact"));
+    assert_eq!(link(&spans, "/late"), ("context", "strong"));
+    assert_eq!(link(&spans, "/another"), ("none", "worker without item"), "it lives on");
 }
 
 #[test]

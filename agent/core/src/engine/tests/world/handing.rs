@@ -91,16 +91,23 @@ impl World {
     /// A whole exchange of the unit that a thread runs, with the context of what another unit reads.
     pub fn call_with(&mut self, by: Actors, of: u64, text: &str) -> &mut Self {
         let wire = self.connect(by);
-        self.pass_on(by, of, wire).ask(wire, by, text).hear(wire, by)
+        self.pass_on(by, of, wire, false).ask(wire, by, text).hear(wire, by)
+    }
+
+    /// The same, behind the answer to that: the context is cancelled.
+    pub fn call_behind(&mut self, by: Actors, of: u64, text: &str) -> &mut Self {
+        let wire = self.connect(by);
+        self.pass_on(by, of, wire, true).ask(wire, by, text).hear(wire, by)
     }
 
     /// The unit that a thread runs is about to call with the context of what another unit reads.
-    pub fn pass_on(&mut self, by: Actors, of: u64, called: Wire) -> &mut Self {
+    pub fn pass_on(&mut self, by: Actors, of: u64, called: Wire, cancelled: bool) -> &mut Self {
         self.now += 1;
         let unit = UnitId(self.unit_of(by));
         let request = self.units[&(by.0, of)].own.expect("a unit that read a request");
         let (process, time) = (process(by.0), BootNanos(self.now));
-        self.push(Event::Passed(Passed { time, process, lossy: 0, unit, request, called: called.client }));
+        let called = called.client;
+        self.push(Event::Passed(Passed { time, process, lossy: 0, unit, request, called, cancelled }));
         self
     }
 
