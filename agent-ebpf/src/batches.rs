@@ -11,10 +11,13 @@ use crate::maps::Thread;
 /// A unit takes what stands in the thread's storage, for another one than what it took before.
 #[inline(always)]
 pub fn gathers(thread: &mut Thread, state: &mut TakesState, unit: u64) {
-    if state.idle == 1 && is_for_somebody(&state.takes.head) {
-        gathered(thread).taken = state.takes.head;
-        tell(thread, unit, 0);
-        state.idle = 2;
+    if state.idle == 1 {
+        state.batches += 1;
+        if is_for_somebody(&state.takes.head) {
+            gathered(thread).taken = state.takes.head;
+            tell(thread, unit, state.batches, 0);
+            state.idle = 2;
+        }
     }
     let nth = state.idle - 1;
     if nth <= GATHERED_MAX {
@@ -23,7 +26,7 @@ pub fn gathers(thread: &mut Thread, state: &mut TakesState, unit: u64) {
         let item = unsafe { &*item };
         gathered(thread).taken =
             Taken { queue: item.queue, put: item.put, putter: item.putter, claim: item.claim, takes: 0, others: 0 };
-        tell(thread, unit, nth);
+        tell(thread, unit, state.batches, nth);
         state.idle += 1;
     }
 }
@@ -47,7 +50,7 @@ pub fn hands(thread: &mut Thread) {
 
 /// Tells of what stands in the record.
 #[inline(never)]
-fn tell(thread: &mut Thread, unit: u64, nth: u64) {
+fn tell(thread: &mut Thread, unit: u64, batch: u64, nth: u64) {
     let task = Task::current();
     let gathered = gathered(thread);
     gathered.header = emit::header::<Gathered>(kind::GATHERED);
@@ -56,7 +59,7 @@ fn tell(thread: &mut Thread, unit: u64, nth: u64) {
     gathered.start = task.process_start();
     gathered.unit = unit;
     gathered.nth = nth;
-    gathered.taken.takes = 0;
+    gathered.taken.takes = batch as u32;
     gathered.taken.others = 0;
     if !emit::record::<Gathered>(u64::from(task.tgid()), gathered) {
         emit::lossy(task.tgid());

@@ -359,6 +359,8 @@ pub struct TakesState {
     pub takes: super::record::Takes,
     /// 0 if the unit has acted since it took something; else 1, and how many things it was told that it gathered since.
     pub idle: u64,
+    /// How often it gathered things.
+    pub batches: u64,
     /// Who wrote what it read last from a pipe.
     pub writer: super::record::Writer,
     /// Under which number it is kept how that begins; 0 if it is not.
@@ -401,7 +403,7 @@ const _: () = {
     assert!(size_of::<UnitKey>() == 24);
     assert!(size_of::<UnitState>() == 120);
     assert!(size_of::<Item>() == 72);
-    assert!(size_of::<TakesState>() == 208);
+    assert!(size_of::<TakesState>() == 216);
     assert!(size_of::<MessageKey>() == 80);
     assert!(size_of::<Message>() == 104);
     assert!(size_of::<Offsets>() == MEMBERS.len() * 4);

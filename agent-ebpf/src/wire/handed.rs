@@ -190,7 +190,7 @@ pub struct Gathered {
     pub unit: u64,
     /// Its place in the batch, from 0 on.
     pub nth: u64,
-    /// What was taken; how often is 0.
+    /// What was taken; `takes` is the number of the batch among those of the unit, from 1 on, and `others` is 0.
     pub taken: Taken,
 }
 

@@ -86,6 +86,8 @@ pub struct Answer {
 /// What a unit took for several without having acted in between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
+    /// Which one of the unit's.
+    pub number: u32,
     /// Each of them.
     pub taken: Vec<Taken>,
     /// The lossy epoch of the process as it took the first one.

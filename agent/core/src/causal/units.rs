@@ -8,7 +8,7 @@ use std::sync::Arc;
 use agent_ebpf::wire::record::GATHERED_MAX;
 
 use crate::causal::half::{Batch, Half};
-use crate::decode::{Gathered, Passed, Running, Takes, UnitBorn, Writer};
+use crate::decode::{Gathered, Passed, Running, Tag, Takes, UnitBorn, Writer};
 use crate::ids::{BootNanos, ProcessId, SockCookie, TaskId, ThreadId, UnitId};
 use crate::limits::{ANSWERING_MIN, ANSWERING_NS, EXITED_THREAD_NS, LENDING_NS, LENDING_QUEUES_MAX, UNITS_MAX};
 
@@ -35,6 +35,8 @@ pub struct Known {
     /// What units answered that it created, which carried nothing then.
     below: Option<Answers>,
     takes: Option<Told>,
+    /// What the one works for whose job it was last told to have taken.
+    pub job_of: Option<Tag>,
     /// What it had read from a pipe when it acted last, and the number of that act.
     message: Option<(u32, Message)>,
     /// The task that it is told next to have read of, and the number of that act.
@@ -239,7 +241,9 @@ impl Units {
 
     /// A unit acts that took something from queues.
     pub fn took(&mut self, process: ProcessId, unit: UnitId, seq: u32, takes: Box<Takes>) {
-        self.entry((process, unit)).takes = Some(Told { seq, thread: None, takes });
+        let known = self.entry((process, unit));
+        known.job_of = takes[0].filter(|head| head.others == 0).and_then(|head| head.claim.inherited).or(known.job_of);
+        known.takes = Some(Told { seq, thread: None, takes });
     }
 
     /// A thread runs a unit to act: what was told of another act, which may have had its number, is not of this one.
@@ -264,8 +268,10 @@ impl Units {
     /// A unit took one of the things that it takes for several.
     pub fn gathered(&mut self, gathered: &Gathered) {
         let known = self.entry((gathered.process, gathered.unit));
-        if gathered.nth == 0 {
-            known.gathers = Some(Arc::new(Batch { lossy: gathered.lossy, ..Batch::default() }));
+        let number = gathered.taken.takes;
+        // The first one's record may have been lost.
+        if gathered.nth == 0 || known.gathers.as_ref().is_none_or(|before| before.number != number) {
+            known.gathers = Some(Arc::new(Batch { number, lossy: gathered.lossy, ..Batch::default() }));
         }
         let batch = Arc::make_mut(known.gathers.get_or_insert_default());
         if gathered.nth == batch.taken.len() as u64 && gathered.nth < GATHERED_MAX {
@@ -287,7 +293,12 @@ impl Units {
     pub fn batch(&self, half: &Half) -> Option<Arc<Batch>> {
         let known = self.get(half.process, half.unit?.id)?;
         match half.takes.as_deref() {
-            Some(takes) => known.gathers.clone().filter(|_| takes.iter().flatten().any(|taken| taken.others > 0)),
+            Some(takes) if takes.iter().flatten().all(|taken| taken.others == 0) => None,
+            // If what it took last is none of them, they are another batch's, and the records of this one were lost.
+            Some(takes) => known.gathers.clone().filter(|batch| {
+                let claims = || takes.iter().flatten().map(|taken| taken.claim);
+                claims().any(|claim| batch.taken.iter().any(|taken| taken.claim == claim))
+            }),
             None => known.handed.clone(),
         }
     }

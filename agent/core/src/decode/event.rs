@@ -514,7 +514,7 @@ pub struct Gathered {
     pub unit: UnitId,
     /// Its place among them, from 0 on.
     pub nth: u64,
-    /// What was taken.
+    /// What was taken; [`Taken::takes`] is the number of the batch among those of the unit (0 in recordings of before).
     pub taken: Taken,
 }
 

@@ -39,14 +39,19 @@ impl Causes {
 
     /// The request that a unit was created in, if its call was given that one's context: the end of the unit is not waited for.
     pub(super) fn kept(&self, half: &Half, key: HalfKey, asked: BootNanos, within: bool) -> Option<Opinion> {
-        let passed = half.passed.as_deref().filter(|passed| passed.lossy == half.request.actor.lossy)?;
-        self.read(passed.request, asked).ok().filter(|read| *read == key)?;
+        let passed = half.passed.as_deref().filter(|_| self.is_given(half, key, asked))?;
         match (within, passed.cancelled) {
             (true, _) => Some(Opinion::Cause(key, Evidence::Context, Confidence::Exact)),
             (false, true) => Some(Opinion::Cause(key, Evidence::Context, Confidence::Strong)),
             // It may be another's by now.
             (false, false) => None,
         }
+    }
+
+    /// True if a call was given this request's context.
+    pub(super) fn is_given(&self, half: &Half, key: HalfKey, asked: BootNanos) -> bool {
+        let passed = half.passed.as_deref().filter(|passed| passed.lossy == half.request.actor.lossy);
+        passed.is_some_and(|passed| self.read(passed.request, asked) == Ok(key))
     }
 
     fn given(&self, half: &Half, passed: &Passed, asked: BootNanos) -> Result<HalfKey, OrphanReason> {

@@ -77,15 +77,11 @@ impl Causes {
             });
         }
         Some(match (born, self.adopted(half)) {
+            // What it took, and whose context its call was given, are one request: what it was created for was another job.
+            (_, Some(Ok(taken))) if self.is_given(half, taken, asked) => self.taken(half, taken, asked),
             // What it was created for, and what it took since, are two requests: either may be the cause.
             (Opinion::Cause(born, ..), Some(Ok(taken))) if born != taken => Opinion::Silent(OrphanReason::Conflict),
-            (Opinion::Silent(_), Some(Ok(taken))) => match self.proven(half, taken, asked) {
-                Err(reason) => Opinion::Silent(reason),
-                Ok(within) => {
-                    let confidence = if within { Confidence::Exact } else { Confidence::Strong };
-                    Opinion::Cause(taken, Evidence::Item, confidence)
-                }
-            },
+            (Opinion::Silent(_), Some(Ok(taken))) => self.taken(half, taken, asked),
             (Opinion::Silent(_), Some(Err(reason))) => Opinion::Silent(reason),
             (Opinion::Silent(OrphanReason::NoLineage), None) => self.by_answer(half, asked, moment),
             (born, _) => born,
@@ -226,11 +222,25 @@ impl Causes {
         Ok(served.open_at(asked))
     }
 
+    /// The request that what a unit took was put for.
+    fn taken(&self, half: &Half, key: HalfKey, asked: BootNanos) -> Opinion {
+        match self.proven(half, key, asked) {
+            Err(reason) => Opinion::Silent(reason),
+            Ok(true) => Opinion::Cause(key, Evidence::Item, Confidence::Exact),
+            Ok(false) => Opinion::Cause(key, Evidence::Item, Confidence::Strong),
+        }
+    }
+
     /// What a unit was born in, once it has ended.
     fn inherited(&self, half: &Half, key: HalfKey, within: bool, moment: Moment) -> Opinion {
         let worker = Opinion::Silent(OrphanReason::WorkerWithoutItem);
         let Some(unit) = half.unit else { return worker };
         let known = self.units.get(half.process, unit.id);
+        // It took another's job at some time: this may be one, and what was told of that is lost.
+        let job = known.and_then(|known| known.job_of);
+        if half.takes.is_none() && job.is_some_and(|job| unit.inherited.is_some_and(|inherited| job != inherited)) {
+            return worker;
+        }
         let ended = known.and_then(|known| known.ended);
         let acted = known.map_or(half.start(), |known| known.acted);
         let busy = match half.end {

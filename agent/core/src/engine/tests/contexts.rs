@@ -117,6 +117,20 @@ fn what_was_taken_and_what_was_given_have_to_agree() {
     assert_eq!(link(&spans, "/second"), ("none", "conflict"));
 }
 
+/// A worker that a request started is let go soon: what it was created for was another job.
+#[test]
+fn what_was_taken_and_given_is_more_than_what_a_unit_was_created_in() {
+    let mut world = World::new();
+    let both = two_open(&mut world);
+    world.run(A, OTHER_UNIT).put(A, JOBS, 1).put(A, JOBS, 2).run(A, ONE).create(A, CHILD);
+    world.run(A, CHILD).take(A, 1).call_with(A, OTHER_UNIT, &get("/second", ""));
+    world.take(A, 2).call(A, &get("/third", "")).end_unit(PID, CHILD);
+    let spans = ends(world, both);
+    assert!(caused(&spans, "/second", "/other"));
+    assert_eq!(link(&spans, "/second"), ("item", "exact"));
+    assert_eq!(link(&spans, "/third"), ("none", "conflict"), "it may be either's");
+}
+
 /// Whoever's context it has, a call for several is nobody's.
 #[test]
 fn a_batch_stays_one() {

@@ -163,6 +163,18 @@ fn what_is_not_told_is_not_believed() {
     assert_eq!(known(span(&spans, Kind::Client, "/second")).0, "none");
 }
 
+/// A worker that a request started, and that is let go soon: it is known by its other jobs.
+#[test]
+fn a_job_that_is_not_told_is_not_taken_for_the_first_one() {
+    let mut world = World::new();
+    let both = two_open(&mut world);
+    world.run(A, OTHER_UNIT).put(A, JOBS, 1).put(A, JOBS, 2).run(A, ONE).create(A, WORKER);
+    world.run(A, WORKER).take(A, 1).call(A, &get("/first", ""));
+    world.lose_takes().take(A, 2).call(A, &get("/second", "")).end_unit(PID, WORKER);
+    close_both(&mut world, both);
+    assert_eq!(known(span(&world.end(), Kind::Client, "/second")), ("none", "worker without item"));
+}
+
 /// A timer calls a function in a unit of its own, which nobody creates.
 #[test]
 fn a_timer_calls_for_whom_it_was_set() {

@@ -52,8 +52,10 @@ impl World {
 
     /// One of the things that a unit took for several is told of, as long as they are few.
     fn gather(&mut self, pid: u32, unit: u64, nth: u64, taken: Taken) {
+        let batches = self.batches.entry((pid, unit)).or_default();
+        *batches += u32::from(nth == 0);
         if nth <= GATHERED_MAX {
-            let taken = Taken { takes: 0, others: 0, ..taken };
+            let taken = Taken { takes: *batches, others: 0, ..taken };
             let (time, process, unit) = (BootNanos(self.now), process(pid), UnitId(unit));
             self.push(Event::Gathered(Box::new(Gathered { time, process, lossy: 0, unit, nth, taken })));
         }

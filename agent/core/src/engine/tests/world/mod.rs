@@ -80,6 +80,8 @@ pub struct World {
     called: HashMap<(u32, u64), (SockCookie, u64)>,
     /// How what they read begins, if it may name a task.
     jobs: HashMap<(u32, u64), Vec<u8>>,
+    /// How often units gathered things, by process and unit.
+    batches: HashMap<(u32, u64), u32>,
     /// Units that acted since they took something.
     acted: HashSet<(u32, u64)>,
     /// What units take is not told any more.
@@ -115,6 +117,7 @@ impl World {
             writers: HashMap::new(),
             called: HashMap::new(),
             jobs: HashMap::new(),
+            batches: HashMap::new(),
             acted: HashSet::new(),
             takes_lost: false,
             cookies: 0,
