@@ -12,8 +12,8 @@ use super::theatre::{Script, Theatre, Window, estimate};
 use crate::shell;
 
 /// Samples of the processor time, and of the throughput.
-const WINDOWS: usize = 6;
-const SPEEDS: usize = 8;
+const WINDOWS: usize = 24;
+const SPEEDS: usize = 24;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
     let theatre = Theatre::open(stage, &Uvicorn { interpreter: environment(stage)? })?;
