@@ -12,7 +12,7 @@ use super::theatre::{Script, Theatre, Window, estimate};
 use crate::shell;
 
 /// Samples of the processor time, and of the throughput.
-const WINDOWS: usize = 24;
+const WINDOWS: usize = 12;
 const SPEEDS: usize = 24;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {

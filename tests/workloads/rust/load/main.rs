@@ -1,8 +1,9 @@
-//! `load PORT CONNECTIONS SECONDS [RATE]`: drives an HTTP/1.1 server on loopback over kept-alive connections, from one
+//! `load PORT CONNECTIONS SECONDS [RATE [SEED]]`: drives an HTTP/1.1 server on loopback over kept-alive connections, from one
 //! thread, so that it costs one core little.
 //!
 //! With a rate it is an open loop: that many requests a second are due, whether earlier ones are answered or not, and
-//! what finds no idle connection waits for one. Without, each connection asks again as soon as it is answered. All
+//! what finds no idle connection waits for one. They are due at even times; with a seed, each at a random time in its interval,
+//! so that loads which run at the same time have no phase to each other. Without a rate, each connection asks again as soon as it is answered. All
 //! connections stay open until the end. Prints one JSON object: `requests` answered well, `failed`, `late` (due and not
 //! sent before the end), `seconds` from the first request to the last answer.
 
@@ -41,11 +42,12 @@ fn main() -> Result<()> {
     let connections = number("CONNECTIONS")?.context("CONNECTIONS")? as usize;
     let seconds = number("SECONDS")?.context("SECONDS")?;
     let rate = number("RATE")?;
+    let seed = number("SEED")?.map(|seed| seed as u64);
     ensure!((1..=CONNECTIONS_MAX).contains(&connections), "between 1 and {CONNECTIONS_MAX} connections");
     ensure!(seconds > 0.0 && seconds <= SECONDS_MAX, "at most {SECONDS_MAX} seconds");
     std::thread::sleep(FOUND);
     let mut load = Load::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), connections)?;
-    let report = load.run(Duration::from_secs_f64(seconds), rate)?;
+    let report = load.run(Duration::from_secs_f64(seconds), rate, seed)?;
     println!(
         "{}",
         serde_json::json!({"requests": report.requests, "failed": report.failed, "late": report.late,
@@ -81,8 +83,8 @@ impl Load {
         Ok(Self { epoll, connections, idle: (0..count).collect(), waiting: 0 })
     }
 
-    fn run(&mut self, length: Duration, rate: Option<f64>) -> Result<Report> {
-        let mut pace = Pace::new(Instant::now(), length, rate);
+    fn run(&mut self, length: Duration, rate: Option<f64>, seed: Option<u64>) -> Result<Report> {
+        let mut pace = Pace::new(Instant::now(), length, rate, seed);
         let mut report = Report::default();
         let mut events = Vec::with_capacity(EVENTS);
         loop {
