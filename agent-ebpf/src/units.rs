@@ -7,7 +7,7 @@
     reason = "keys and values are handed to the maps where they stand: a copy would be on the stack"
 )]
 
-use agent_ebpf::wire::config::UnitState;
+use agent_ebpf::wire::config::{Python, UnitState};
 use agent_ebpf::wire::loss;
 use agent_ebpf::wire::record::{Claim, Header, Running, THREAD_UNIT, Tag, Took, Unit, UnitBorn, UnitEnded, kind};
 use aya_ebpf::bindings::BPF_ANY;
@@ -15,7 +15,7 @@ use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 
 use crate::kernel::runtime::adapter;
 use crate::kernel::task::Task;
-use crate::kernel::{go, python};
+use crate::kernel::{go, greenlet, python};
 use crate::maps::{OVER_SHARE, SENDS_FOR, TAKES, Thread, UNITS, Value};
 use crate::{batches, emit, items, watches};
 
@@ -97,10 +97,11 @@ pub fn doubts(task: Task, thread: &mut Thread, state: &mut UnitState) {
     }
 }
 
-/// The current unit created another one, which carries what it did.
+/// What runs on a thread of Python's created another unit, which carries what it did.
 #[inline(always)]
-pub fn created(task: Task, thread: &mut Thread, child: u64) -> Option<()> {
-    let creator = current(task, thread)?;
+pub fn created(task: Task, thread: &mut Thread, python: &Python, child: u64) -> Option<()> {
+    let address = what_python_runs(task, thread, python);
+    let creator = unit(task, thread, address)?;
     bear(task, thread, creator, child)
 }
 
@@ -298,8 +299,15 @@ fn what_runs(task: Task, thread: &mut Thread) -> u64 {
     if thread.adapted == adapter::GO {
         return go::goroutine(task);
     }
-    let context = python::context(task, thread);
-    let greenlet = python::greenlet(task, thread, context != 0);
+    let Some(python) = python::python(task.tgid()) else { return 0 };
+    what_python_runs(task, thread, &python)
+}
+
+/// The same in a process of Python's: none where it is neither.
+#[inline(never)]
+fn what_python_runs(task: Task, thread: &mut Thread, python: &Python) -> u64 {
+    let context = python::context(task, thread, python);
+    let greenlet = greenlet::current(task, thread, python, context != 0);
     if greenlet == 0 {
         return context;
     }

@@ -7,7 +7,6 @@ use agent_ebpf::rules::name;
 use agent_ebpf::wire::config::Python;
 
 use crate::emit;
-use crate::kernel::greenlet;
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
 use crate::maps::{PYTHONS, Thread, Value};
@@ -19,9 +18,8 @@ const LOOK_AGAIN_NS: u64 = 100_000_000;
 
 /// Address of the context that runs on the current thread; 0 if there is none, or the thread is not Python's.
 #[inline(always)]
-pub fn context(task: Task, thread: &mut Thread) -> u64 {
-    let Some(python) = python(task.tgid()) else { return 0 };
-    if !has_state(task, thread, &python) {
+pub fn context(task: Task, thread: &mut Thread, python: &Python) -> u64 {
+    if !has_state(task, thread, python) {
         return 0;
     }
     read::<u64>(thread.state + u64::from(python.thread_context)).unwrap_or(0)
@@ -64,12 +62,6 @@ fn has_state(task: Task, thread: &mut Thread, python: &Python) -> bool {
         }
     }
     true
-}
-
-/// Address of the greenlet that runs on the current thread ([`greenlet::current`]).
-#[inline(always)]
-pub fn greenlet(task: Task, thread: &mut Thread, has_context: bool) -> u64 {
-    python(task.tgid()).map_or(0, |python| greenlet::current(task, thread, &python, has_context))
 }
 
 /// The `PyThreadState` with this thread pointer; 0 if none is found.
@@ -115,7 +107,8 @@ pub fn none(tgid: u32) -> Option<u64> {
     Some(python(tgid)?.none)
 }
 
+/// Where a process keeps what runs on its threads, if it is Python's and adapted.
 #[inline(always)]
-fn python(tgid: u32) -> Option<Value<Python>> {
+pub fn python(tgid: u32) -> Option<Value<Python>> {
     PYTHONS.get_ptr(tgid).and_then(|python| Value::new(python.cast_mut()))
 }

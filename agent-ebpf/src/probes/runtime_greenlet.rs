@@ -7,6 +7,7 @@
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
 
+use crate::kernel::python;
 use crate::kernel::task::Task;
 use crate::maps::PYTHONS;
 use crate::units;
@@ -32,11 +33,12 @@ pub fn gr_free_in(ctx: ProbeContext) -> u32 {
 #[inline(never)]
 fn made(child: u64) -> Option<()> {
     let task = Task::current();
-    if child == 0 || PYTHONS.get_ptr(task.tgid()).is_none() {
+    if child == 0 {
         return None;
     }
+    let python = python::python(task.tgid())?;
     let mut thread = task.thread()?;
-    units::created(task, &mut thread, child)
+    units::created(task, &mut thread, &python, child)
 }
 
 #[inline(never)]

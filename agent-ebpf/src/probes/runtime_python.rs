@@ -116,11 +116,12 @@ pub fn py_popleft_in(ctx: ProbeContext) -> u32 {
 #[inline(never)]
 fn copied(child: u64) -> Option<()> {
     let task = Task::current();
-    if child == 0 || PYTHONS.get_ptr(task.tgid()).is_none() {
+    if child == 0 {
         return None;
     }
+    let python = python::python(task.tgid())?;
     let mut thread = task.thread()?;
-    units::created(task, &mut thread, child)
+    units::created(task, &mut thread, &python, child)
 }
 
 #[inline(never)]
