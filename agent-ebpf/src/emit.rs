@@ -30,6 +30,9 @@ const DATA_PER_LOOK: u64 = 8;
 /// empty. A wake-up is an interrupt that a CPU sends to itself, which costs some microseconds on a virtual machine.
 const HURRY_NS: u64 = 1_000_000;
 
+/// A reader that found news looks again within this, so what follows so soon wakes it no more (agent/src/pipeline/pause.rs).
+const NEWS_NS: u64 = 60_000_000;
+
 /// The time records carry.
 #[inline(always)]
 pub fn now() -> u64 {
@@ -134,12 +137,32 @@ pub fn record<T>(shard: u64, value: &T) -> bool {
     output(shard, core::ptr::from_ref(value).cast(), size_of::<T>() as u64)
 }
 
-/// Sends the open record in the scratch buffer. 1 if it found room.
+/// Sends a record that user space acts on, as a process's probes have to stand before it serves: it wakes the reader, who may
+/// sleep for long where little is told.
+#[inline(always)]
+pub fn news<T>(shard: u64, value: &T) -> bool {
+    let ring = ring(shard);
+    let hurry = is_news() || is_filling(ring);
+    into_ring(ring, core::ptr::from_ref(value).cast(), size_of::<T>() as u64, hurry)
+}
+
+/// True if nothing was for a while that user space acts on. Two at the same time may both find so.
+#[inline(always)]
+fn is_news() -> bool {
+    let Some(mut control) = CONTROL.get_ptr_mut(0).and_then(Value::new) else { return true };
+    let time = now();
+    let quiet = time.wrapping_sub(control.news) >= NEWS_NS;
+    control.news = time;
+    quiet
+}
+
+/// Sends the open record in the scratch buffer, which is news if its thread told of nothing before. 1 if it found room.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn send_open(shard: u64) -> u64 {
     let Some(scratch) = SCRATCH.get_ptr_mut(0).and_then(Value::<Scratch>::new) else { return 0 };
-    u64::from(record::<Open>(shard, &scratch.open))
+    let open = &scratch.open;
+    u64::from(if open.actor.seq == 1 { news::<Open>(shard, open) } else { record::<Open>(shard, open) })
 }
 
 /// Sends the data record in the scratch buffer with its captured bytes. 1 if it found room.
@@ -305,6 +328,9 @@ pub extern "C" fn note_count(cookie: u64, direction: u64, end: u64) -> u64 {
     let noted = COUNTS.insert(key, CountValue { end, time: now() }, u64::from(BPF_ANY)).is_ok();
     if !noted {
         count(loss::COUNTS_FULL);
+    } else if let Some(mut control) = CONTROL.get_ptr_mut(0).and_then(Value::new) {
+        // As with the generation: of two at the same time one may be lost.
+        control.counted += 1;
     }
     u64::from(noted)
 }

@@ -25,7 +25,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(ZERO_OFFSETS);
 
 /// Settings fixed at load, likewise.
 #[unsafe(no_mangle)]
-pub static SETTINGS_15: Global<Settings> = Global::new(ZERO_SETTINGS);
+pub static SETTINGS_16: Global<Settings> = Global::new(ZERO_SETTINGS);
 
 const ZERO_OFFSETS: Offsets = zerocopy::transmute!([0_u32; size_of::<Offsets>() / 4]);
 const ZERO_SETTINGS: Settings = zerocopy::transmute!([0_u32; size_of::<Settings>() / 4]);
@@ -376,7 +376,7 @@ macro_rules! offset {
 /// A setting.
 macro_rules! setting {
     ($field:ident) => {
-        $crate::maps::field!($crate::maps::SETTINGS_15 as agent_ebpf::wire::config::Settings, $field)
+        $crate::maps::field!($crate::maps::SETTINGS_16 as agent_ebpf::wire::config::Settings, $field)
     };
 }
 

@@ -1,6 +1,9 @@
 //! Threads and processes: what is handed on at their birth, and that their end is told.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use tracemend::ring::Wakes;
 use tracemend_core::decode::Direction::Send;
 use tracemend_core::decode::{Data, Event, Exit, Fork, Tag};
 use tracemend_core::ids::{SockCookie, Tgid, Tid};
@@ -34,6 +37,33 @@ fn exits(told: &Told, pid: u32) -> Vec<Exit> {
         _ => None,
     };
     told.of(pid).filter_map(of).collect()
+}
+
+/// What the agent acts on is told at once, however long it would sleep; what a known process sends waits.
+#[test]
+fn a_new_program_wakes_the_reader_and_what_is_sent_does_not() -> Result<()> {
+    /// News that follow so soon wake nobody: twice as long.
+    const QUIET: Duration = Duration::from_millis(120);
+    /// Others on this machine may run programs meanwhile.
+    const TRIES: usize = 20;
+    let Some((stage, mut actor)) = Stage::open("a_new_program_wakes_the_reader_and_what_is_sent_does_not")? else {
+        return Ok(());
+    };
+    let wakes = Wakes::of(&stage.session.rings)?;
+    actor.does("a, b = tcp(); a.send(b'first'); take(b, 5)")?;
+    let mut sent_in_silence = || -> Result<bool> {
+        while wakes.wait(QUIET)? {}
+        actor.does("a.send(b'more'); take(b, 4)")?;
+        Ok(!wakes.wait(QUIET)?)
+    };
+    let mut tries = 0;
+    while !sent_in_silence()? {
+        tries += 1;
+        assert!(tries < TRIES, "what is sent wakes the reader each time");
+    }
+    actor.does("subprocess.run(['true'])")?;
+    assert!(wakes.wait(QUIET)?, "nobody was woken");
+    Ok(())
 }
 
 #[test]

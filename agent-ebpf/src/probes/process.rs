@@ -37,7 +37,7 @@ pub fn exec_in(ctx: BtfTracePointContext) -> i32 {
     let task = Task::from_argument(ctx.arg(0));
     runtime::forget(task.tgid());
     let header = emit::header::<Exec>(kind::EXEC);
-    emit::record(0, &Exec { header, tgid: task.tgid(), tid: task.tid(), start: task.process_start() });
+    emit::news(0, &Exec { header, tgid: task.tgid(), tid: task.tid(), start: task.process_start() });
     0
 }
 
@@ -127,5 +127,10 @@ fn tell(parent: Task, child: Task, creator: &mut Thread) {
         child_start: child.process_start(),
     };
     emit::actor(&mut fork.actor, parent, creator);
-    emit::record(0, &fork);
+    if child.tgid() == parent.tgid() {
+        emit::record(0, &fork);
+    } else {
+        // Its pipes are to be watched before it reads from them.
+        emit::news(0, &fork);
+    }
 }

@@ -93,7 +93,7 @@ fn listening(sock: Sock) -> Option<()> {
         pad: 0,
         start: task.process_start(),
     };
-    emit::record(0, &listen);
+    emit::news(0, &listen);
     Some(())
 }
 

@@ -104,6 +104,10 @@ pub struct Control {
     pub generation: u32,
     /// Zero.
     pub pad: u32,
+    /// Boot time in ns when something was last told of that user space is to look at soon.
+    pub news: u64,
+    /// Raised with each entry that the map of counted bytes gets.
+    pub counted: u64,
 }
 
 /// Value of the process map.

@@ -10,4 +10,4 @@ pub mod names;
 pub mod record;
 
 /// Raised with every change of a layout in this module.
-pub const ABI_VERSION: u32 = 15;
+pub const ABI_VERSION: u32 = 16;

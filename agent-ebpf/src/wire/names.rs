@@ -116,4 +116,4 @@ pub const CONTROL: &str = "CONTROL";
 pub const OFFSETS: &str = "OFFSETS";
 /// Read-only global: settings fixed at load. Its name carries [`super::ABI_VERSION`], so that an object with other
 /// layouts is refused when it is loaded.
-pub const SETTINGS: &str = "SETTINGS_15";
+pub const SETTINGS: &str = "SETTINGS_16";

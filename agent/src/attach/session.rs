@@ -79,7 +79,7 @@ pub struct Session {
 /// Which processes are traced.
 pub struct Targets {
     processes: HashMap<MapData, u32, Bytes<24>>,
-    control: Array<MapData, Bytes<8>>,
+    control: Array<MapData, Bytes<{ size_of::<Control>() }>>,
 }
 
 /// What exists before the payload hooks do.
@@ -208,6 +208,12 @@ impl Session {
         self.counts.iter().filter_map(|entry| entry.ok().and_then(readable)).collect()
     }
 
+    /// Changes whenever a direction begins to be counted; none if that is not known.
+    #[must_use]
+    pub fn counted(&self) -> Option<u64> {
+        Some(self.targets.control().ok()?.counted)
+    }
+
     /// Forgets a direction that has come no further for a while.
     pub fn forget_count(&mut self, key: CountKey) {
         // The kernel half makes a new entry with the next bytes.
@@ -247,12 +253,16 @@ impl Targets {
         self.renew()
     }
 
+    fn control(&self) -> Result<Control> {
+        let control = self.control.get(&0, 0).context("cannot read the control map")?;
+        Ok(Control::read_from_bytes(&control).unwrap_or_default())
+    }
+
     /// Has every thread ask anew what is known of its process.
     fn renew(&mut self) -> Result<()> {
-        let control = self.control.get(&0, 0).context("cannot read the control map")?;
-        let mut control = Control::read_from_bytes(&control).unwrap_or_default();
+        let mut control = self.control()?;
         control.generation = control.generation.wrapping_add(GENERATION_STEP);
-        let control: Bytes<8> = zerocopy::transmute!(control);
+        let control: Bytes<{ size_of::<Control>() }> = zerocopy::transmute!(control);
         self.control.set(0, control, 0).context("cannot write the control map")
     }
 }

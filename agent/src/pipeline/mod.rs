@@ -2,6 +2,7 @@
 
 mod core;
 mod facts;
+mod pause;
 mod progress;
 mod report;
 mod runtimes;
@@ -31,22 +32,14 @@ use crate::recording::{self, Recorder};
 use crate::ring::{Merge, Wakes};
 use crate::shutdown::Shutdown;
 use facts::Facts;
+use pause::Pause;
 use progress::Progress;
 use report::Report;
 use runtimes::Runtimes;
 
-/// The rings are polled: those of a busy host this often ...
-const POLL_MIN: Duration = Duration::from_millis(4);
-/// ... and less often until a look brings so many records. A look costs as much as a dozen of them do, and the first ones
-/// after it cost more than those that follow while the caches are warm.
-const WORTH_A_LOOK: usize = 256;
-/// A look that brings so many was late.
-const LATE: usize = 1024;
-/// An idle host is asked this often; a ring that fills wakes the reader earlier.
-const POLL_MAX: Duration = Duration::from_millis(64);
 /// Events handled between two looks at the rings: a millisecond or two, in which a busy host fills a small part of one.
 const READ_AHEAD: usize = 256;
-/// Spans settle, and counted bytes are swept, this often.
+/// Spans settle, and counted bytes are swept, with a look so long after the last time.
 const TICK: Duration = Duration::from_millis(50);
 /// What is still in the rings is read for this long at most before the last spans are sent.
 const LAST_DRAIN: Duration = Duration::from_millis(500);
@@ -114,6 +107,7 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
     let there = if everything { host.all() } else { host.targeted(&config.targets) };
     let runtimes = Runtimes::start(everything, &there, &host, &mut session);
     let wakes = Wakes::of(&session.rings).context("cannot wait for the rings")?;
+    runtimes.wake(&wakes).context("cannot wait for what is found in processes")?;
     on_ready(&Ready { hooks: std::mem::take(&mut session.hooks), destination: ready });
     let mut stages = Stages {
         session,
@@ -128,6 +122,7 @@ pub fn run(options: Options, shutdown: &Shutdown, on_ready: impl FnOnce(&Ready))
         clock: Clock::start(),
         offset,
         report,
+        news: false,
     };
     stages.trace(shutdown)?;
     stages.finish(shutdown, telemetry)
@@ -169,15 +164,6 @@ fn nonce() -> anyhow::Result<[u8; 16]> {
     Ok(nonce)
 }
 
-/// How long nothing is looked at after a look that brought so many records, and the pause before it.
-fn pause_after(records: usize, pause: Duration) -> Duration {
-    match records {
-        0..WORTH_A_LOOK => (pause * 2).min(POLL_MAX),
-        WORTH_A_LOOK..LATE => pause,
-        LATE.. => POLL_MIN,
-    }
-}
-
 /// Everything that runs.
 struct Stages {
     session: Session,
@@ -192,12 +178,14 @@ struct Stages {
     clock: Clock,
     offset: Arc<AtomicI64>,
     report: Report,
+    /// Something was told since the last look that is acted on.
+    news: bool,
 }
 
 impl Stages {
     fn trace(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         self.set_offset();
-        let mut pause = POLL_MIN;
+        let (mut pause, mut woken) = (Pause::default(), false);
         let (mut ticked, mut slowly_ticked) = (Instant::now(), Instant::now());
         while !shutdown.is_requested() {
             let records = self.drain();
@@ -212,8 +200,8 @@ impl Stages {
                 self.set_offset();
                 self.report.update(&self.session, self.core.engine(), &self.facts, &self.runtimes);
             }
-            pause = pause_after(records, pause);
-            self.wakes.wait(pause).context("cannot wait for the rings")?;
+            pause = pause.after(records, std::mem::take(&mut self.news), woken);
+            woken = self.wakes.wait(pause.length()).context("cannot wait for the rings")?;
         }
         Ok(())
     }
@@ -231,7 +219,7 @@ impl Stages {
         let until = Instant::now() + LAST_DRAIN;
         while self.drain() > 0 && Instant::now() < until {}
         // What hooks are about to send is waited for, and then nothing can come in between any more.
-        std::thread::sleep(POLL_MIN);
+        std::thread::sleep(Pause::SHORTEST);
         let Self { session, progress, merge, .. } = &mut self;
         progress.sweep_now(session, |count| {
             merge.push(count.as_bytes());
@@ -285,7 +273,8 @@ impl Stages {
     }
 
     fn event(&mut self, event: Event) {
-        let Self { facts, runtimes, session, core, out, .. } = self;
+        let Self { facts, runtimes, session, core, out, news, .. } = self;
+        *news |= pause::is_news(&event);
         runtimes.before(&event);
         facts.before(&event, session.targets(), |process| core.push(Event::Process(process), out));
         let executed = match &event {
@@ -337,18 +326,5 @@ impl Stages {
             // The connection goes on being captured as before: that costs, and loses nothing.
             tracing::debug!(error = format!("{error:#}"), "policy not set");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_look_is_worth_its_while_and_never_late_for_long() {
-        assert_eq!(pause_after(0, POLL_MAX), POLL_MAX);
-        assert_eq!(pause_after(1, POLL_MIN), POLL_MIN * 2);
-        assert_eq!(pause_after(WORTH_A_LOOK, POLL_MIN * 2), POLL_MIN * 2);
-        assert_eq!(pause_after(10_000, POLL_MAX), POLL_MIN);
     }
 }

@@ -22,6 +22,8 @@ const REST_MIN: Duration = Duration::from_millis(200);
 #[derive(Default)]
 pub(super) struct Progress {
     seen: HashMap<(u64, u64), (u64, u32)>,
+    /// [`Session::counted`] before the last sweep.
+    counted: Option<u64>,
     resting_until: Option<Instant>,
 }
 
@@ -30,7 +32,13 @@ impl Progress {
     /// is told has its place among their records. With many directions at once it is done less often.
     pub(super) fn sweep(&mut self, session: &mut Session, tell: impl FnMut(Count)) {
         let begun = Instant::now();
-        if self.resting_until.is_none_or(|until| begun >= until) {
+        if self.resting_until.is_some_and(|until| begun < until) {
+            return;
+        }
+        let counted = session.counted();
+        // Where nothing was left and nothing has come since, nothing is there.
+        if !self.seen.is_empty() || counted.is_none() || counted != self.counted {
+            self.counted = counted;
             self.sweep_now(session, tell);
             self.resting_until = Some(begun + (begun.elapsed() * RESTS).max(REST_MIN));
         }

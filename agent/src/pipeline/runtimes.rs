@@ -10,6 +10,7 @@ use crate::attach::Session;
 use crate::attach::runtime::{Finder, Found, Kind, Refusal, Refused, Seen};
 use crate::clock::Clock;
 use crate::host::Host;
+use crate::ring::Wakes;
 
 /// Processes that are remembered as looked at. Beyond it all are looked at anew.
 const LOOKED_AT_MAX: usize = 32_768;
@@ -98,6 +99,11 @@ impl Runtimes {
         let children = runtimes.look_at_children(host);
         runtimes.await_answers(children, session);
         runtimes
+    }
+
+    /// Has what is found from now on end a wait.
+    pub(super) fn wake(&self, wakes: &Wakes) -> std::io::Result<()> {
+        self.finder.as_ref().map_or(Ok(()), |finder| wakes.add(finder.sees()))
     }
 
     fn await_answers(&mut self, answers: usize, session: &mut Session) {

@@ -18,23 +18,30 @@ impl Wakes {
     /// # Errors
     /// The kernel has no room for it.
     pub fn of<R: AsFd>(rings: &[R]) -> io::Result<Self> {
-        let wakes = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        for ring in rings {
-            let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(&wakes, ring, epoll::EventData::new_u64(0), edges)?;
-        }
-        Ok(Self(wakes))
+        let wakes = Self(epoll::create(epoll::CreateFlags::CLOEXEC)?);
+        rings.iter().try_for_each(|ring| wakes.add(ring))?;
+        Ok(wakes)
     }
 
-    /// Waits for the next one, until `pause` is over, or for a signal.
+    /// And of something else that becomes readable.
+    ///
+    /// # Errors
+    /// The kernel has no room for it.
+    pub fn add(&self, other: impl AsFd) -> io::Result<()> {
+        let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.0, other, epoll::EventData::new_u64(0), edges)?)
+    }
+
+    /// Waits for the next one, until `pause` is over, or for a signal. True if one came.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn wait(&self, pause: Duration) -> io::Result<()> {
+    pub fn wait(&self, pause: Duration) -> io::Result<bool> {
         let mut woken = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 4];
         let pause = Timespec::try_from(pause).map_err(io::Error::other)?;
         match epoll::wait(&self.0, &mut woken, Some(&pause)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Ok(came) => Ok(came > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -56,13 +63,14 @@ mod tests {
         let wakes = Wakes::of(&[&reader]).expect("epoll");
         let waited = || {
             let start = Instant::now();
-            wakes.wait(PAUSE).expect("a wait");
-            start.elapsed()
+            (wakes.wait(PAUSE).expect("a wait"), start.elapsed())
         };
         writer.write_all(b"1").expect("room");
-        waited();
-        assert!(waited() >= PAUSE, "it was told of once");
+        assert!(waited().0);
+        let (came, elapsed) = waited();
+        assert!(!came && elapsed >= PAUSE, "it was told of once");
         writer.write_all(b"2").expect("room");
-        assert!(waited() < PAUSE);
+        let (came, elapsed) = waited();
+        assert!(came && elapsed < PAUSE);
     }
 }

@@ -1,9 +1,13 @@
 //! Looks at processes, on a thread of its own: their files may be on a server that does not answer.
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::{Found, Images, Kind, Refusal, Refused, find};
 
@@ -39,6 +43,14 @@ struct Question {
 pub struct Finder {
     asked: Sender<Question>,
     seen: Receiver<Seen>,
+    sees: Arc<OwnedFd>,
+}
+
+/// Where its thread tells what it saw.
+struct Answers {
+    seen: Sender<Seen>,
+    /// Raised with each (`eventfd(2)`), and read by nobody: whoever waits does so for edges.
+    sees: Arc<OwnedFd>,
 }
 
 impl Finder {
@@ -49,8 +61,15 @@ impl Finder {
     pub fn start() -> std::io::Result<Self> {
         let (asked, questions) = channel();
         let (answers, seen) = channel();
+        let sees = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let answers = Answers { seen: answers, sees: Arc::clone(&sees) };
         thread::Builder::new().name("runtimes".into()).spawn(move || work(&questions, &answers))?;
-        Ok(Self { asked, seen })
+        Ok(Self { asked, seen, sees })
+    }
+
+    /// Becomes readable, anew, with each thing that is seen.
+    pub fn sees(&self) -> BorrowedFd<'_> {
+        self.sees.as_fd()
     }
 
     /// Looks at a process soon; at one that is `young`, having just begun to run its program, again and again for a while.
@@ -71,7 +90,17 @@ impl Finder {
     }
 }
 
-fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
+impl Answers {
+    /// False if nobody wants to know any more.
+    fn send(&self, seen: Seen) -> bool {
+        let wanted = self.seen.send(seen).is_ok();
+        // It is full after 2^64 - 2 of them.
+        let _ = rustix::io::write(&self.sees, &1_u64.to_ne_bytes());
+        wanted
+    }
+}
+
+fn work(questions: &Receiver<Question>, answers: &Answers) {
     let mut images = Images::default();
     let mut waiting: BTreeMap<(Instant, u32, bool), usize> = BTreeMap::new();
     loop {
@@ -83,7 +112,7 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
             Ok(Question { tgid, serves, .. }) => {
                 // Nobody knows what it runs.
                 let outcome = Err(Refused { kind: Kind::Python, why: Refusal::TooMany });
-                if answers.send(Seen { tgid, serves, outcome }).is_err() {
+                if !answers.send(Seen { tgid, serves, outcome }) {
                     return;
                 }
             }
@@ -94,7 +123,7 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
             let ((_, tgid, serves), looks) = entry.remove_entry();
             match (find(tgid, &mut images), AGAIN.get(looks)) {
                 (Ok(found), Some(pause)) if found.layout.is_none() => {
-                    let known = looks > 0 || answers.send(Seen { tgid, serves, outcome: Ok(found) }).is_ok();
+                    let known = looks > 0 || answers.send(Seen { tgid, serves, outcome: Ok(found) });
                     if !known {
                         return;
                     }
@@ -102,7 +131,7 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
                 }
                 (Ok(found), None) if found.layout.is_none() => {
                     let outcome = Err(Refused { kind: found.kind, why: Refusal::NotStarted });
-                    if answers.send(Seen { tgid, serves, outcome }).is_err() {
+                    if !answers.send(Seen { tgid, serves, outcome }) {
                         return;
                     }
                 }
@@ -112,7 +141,7 @@ fn work(questions: &Receiver<Question>, answers: &Sender<Seen>) {
                 }
                 // Every question is answered once.
                 (outcome, _) => {
-                    if answers.send(Seen { tgid, serves, outcome }).is_err() {
+                    if !answers.send(Seen { tgid, serves, outcome }) {
                         return;
                     }
                 }
