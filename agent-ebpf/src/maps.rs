@@ -100,7 +100,8 @@ pub static GOS: HashMap<u32, Go, 4096, { BPF_F_NO_PREALLOC as usize }> = HashMap
 pub static SENDS_FOR: LruHashMap<u64, UnitState, 16384> = LruHashMap::new();
 
 /// Units of runtimes: written by the runtimes' probes and, at their first sight, by the payload probes; deleted by the
-/// runtimes' probes when a unit is freed, and by user space when its process has ended. 65,536 units a host.
+/// runtimes' probes when a unit ends whose number no other gets, and by user space when its process has ended, or keeps many
+/// places of units that were freed. 65,536 units a host.
 #[btf_map]
 pub static UNITS: HashMap<UnitKey, UnitState, 65536, { BPF_F_NO_PREALLOC as usize }> = HashMap::new();
 

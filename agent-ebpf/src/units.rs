@@ -250,20 +250,45 @@ fn works_as_its_thread(took: u64, state: &UnitState) -> bool {
     took != 0 && state.first != 0 && carries_nothing(&state.unit)
 }
 
-/// What stood for a unit was freed: its address will be another's.
+/// What stood for a unit was freed: its address will be another's, which takes its place in the map then.
 #[inline(always)]
 pub fn freed(task: Task, address: u64) -> Option<()> {
+    let mut thread = match task.known_thread() {
+        // Of a process that is not adapted, no unit is known either.
+        Some(thread) => thread,
+        None => {
+            python::python(task.tgid())?;
+            task.thread()?
+        }
+    };
+    let mut state = known(task, &mut thread, address)?;
+    ends(task, &mut thread, &state);
+    state.unit.id = UnitState::FREED;
+    state.asked = emit::now();
+    Some(())
+}
+
+/// A unit ended, whose number no other gets.
+#[inline(always)]
+pub fn ended(task: Task, number: u64) -> Option<()> {
     let mut thread = task.thread()?;
-    let state = known(task, &mut thread, address)?;
-    if state.told != 0 {
-        tell_end(task, &mut thread, state.unit.id);
-    }
-    if state.takes != 0 {
-        // Deleted by nobody else while the process lives; so is the unit.
-        let _ = TAKES.remove(&thread.key);
-    }
+    let state = known(task, &mut thread, number)?;
+    ends(task, &mut thread, &state);
+    // Deleted by nobody else while the process lives.
     let _ = UNITS.remove(&thread.key);
     Some(())
+}
+
+/// The unit whose key stands in the thread's storage does nothing any more: tells of it, and forgets what it took.
+#[inline(always)]
+fn ends(task: Task, thread: &mut Thread, state: &UnitState) {
+    if state.told != 0 {
+        tell_end(task, thread, state.unit.id);
+    }
+    if state.takes != 0 {
+        // Deleted by nobody else while the process lives.
+        let _ = TAKES.remove(&thread.key);
+    }
 }
 
 /// The unit that runs on the current thread, made if it is new; none if its runtime runs none there. Its key stands in the
@@ -339,7 +364,7 @@ pub fn full(task: Task, reason: u16) {
     emit::lossy(task.tgid());
 }
 
-/// Adds the unit that was built in the thread's storage, under the key there.
+/// Adds the unit that was built in the thread's storage, under the key there: in the place of a freed one, if there is one.
 #[inline(always)]
 fn insert(task: Task, thread: &mut Thread) -> Option<()> {
     thread.unit.address = thread.key.address;
@@ -347,6 +372,10 @@ fn insert(task: Task, thread: &mut Thread) -> Option<()> {
     thread.unit.called = 0;
     thread.unit.asked = 0;
     thread.unit.answers = 0;
+    if let Some(mut place) = UNITS.get_ptr_mut(&thread.key).and_then(Value::new) {
+        *place = thread.unit;
+        return Some(());
+    }
     if is_over_share(task) || UNITS.insert(&thread.key, &thread.unit, u64::from(BPF_ANY)).is_err() {
         full(task, loss::UNITS_FULL);
         return None;
@@ -364,7 +393,7 @@ pub fn is_over_share(task: Task) -> bool {
 #[inline(always)]
 pub fn known(task: Task, thread: &mut Thread, address: u64) -> Option<Value<UnitState>> {
     key(task, thread, address);
-    UNITS.get_ptr_mut(&thread.key).and_then(Value::new)
+    UNITS.get_ptr_mut(&thread.key).and_then(Value::<UnitState>::new).filter(|state| state.unit.id != UnitState::FREED)
 }
 
 /// Writes a unit's key to the thread's storage.

@@ -126,6 +126,39 @@ fn a_freed_context_takes_its_tags_along() -> Result<()> {
 }
 
 #[test]
+fn a_context_takes_the_place_of_a_freed_one() -> Result<()> {
+    let Some((mut stage, mut actor)) = adapted("a_context_takes_the_place_of_a_freed_one")? else {
+        return Ok(());
+    };
+    actor.does("for _ in range(10): child = contextvars.copy_context()\ndel child")?;
+    let before = stage.session.units();
+    actor.does("for _ in range(20_000): contextvars.copy_context()")?;
+    assert!(stage.session.units() <= before + 10, "{} after {before}", stage.session.units());
+    // Few places stay, many go: those that nothing has come to for a second.
+    stage.sweep_units();
+    assert!(stage.session.units() >= before, "{} after {before}", stage.session.units());
+    let now = Clock::boot_now();
+    actor.does("kept = [contextvars.copy_context() for _ in range(3000)]; del kept[1000:]")?;
+    stage.session.balance_units(now);
+    assert!(stage.session.units() >= before + 2900, "{} after {before}", stage.session.units());
+    stage.sweep_units();
+    assert!((1000..=before + 1000).contains(&stage.session.units()), "{} after {before}", stage.session.units());
+    // One that is kept has not lost what it is for.
+    let b = SockCookie(actor.cookie("b")?);
+    actor.does("a.send(b'ask'); reader.run(take, b, 3)")?;
+    stage.told()?;
+    actor.does("more = [reader.run(contextvars.copy_context) for _ in range(2000)]")?;
+    actor.does("last = more[-1]; del more; last.run(c.send, b'call')")?;
+    stage.sweep_units();
+    actor.does("last.run(e.send, b'again')")?;
+    let told = stage.told()?;
+    let [first, again] = ran(&told)[..] else { panic!("two units, not {told:#?}") };
+    assert_eq!((first.inherited, first), (Some(Tag { cookie: b, offset: 0 }), again));
+    assert_eq!(stage.losses(), [].into());
+    Ok(())
+}
+
+#[test]
 fn a_context_is_the_same_on_another_thread() -> Result<()> {
     let Some((mut stage, mut actor)) = adapted("a_context_is_the_same_on_another_thread")? else {
         return Ok(());
@@ -197,7 +230,7 @@ fn no_process_keeps_more_units_than_its_share() -> Result<()> {
     assert!(stage.session.units() >= full + 100, "{} after {full}", stage.session.units());
 
     actor.does("del kept, more")?;
-    stage.session.balance_units(Clock::boot_now());
+    stage.sweep_units();
     let few = stage.session.units();
     actor.does("more = [contextvars.copy_context() for _ in range(100)]")?;
     assert!(few < 1000 && stage.session.units() >= few + 100, "{} after {few}", stage.session.units());

@@ -150,7 +150,7 @@ fn timer_is_reset(timer: u64, g: u64) -> Option<()> {
 fn ended(g: u64) -> Option<()> {
     let task = Task::current();
     let number = number(&*go::go(task.tgid())?, g);
-    if number == 0 { None } else { units::freed(task, number) }
+    if number == 0 { None } else { units::ended(task, number) }
 }
 
 #[inline(never)]

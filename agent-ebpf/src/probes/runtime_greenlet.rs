@@ -9,7 +9,6 @@ use aya_ebpf::programs::ProbeContext;
 
 use crate::kernel::python;
 use crate::kernel::task::Task;
-use crate::maps::PYTHONS;
 use crate::units;
 
 /// A greenlet is made: what it is for C++, and for Python.
@@ -43,7 +42,5 @@ fn made(child: u64) -> Option<()> {
 
 #[inline(never)]
 fn freed(address: u64) -> Option<()> {
-    let task = Task::current();
-    PYTHONS.get_ptr(task.tgid())?;
-    units::freed(task, address)
+    units::freed(Task::current(), address)
 }

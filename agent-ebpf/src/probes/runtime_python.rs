@@ -19,7 +19,6 @@ use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use crate::kernel::python;
 use crate::kernel::task::{Registers, Task};
 use crate::kernel::user::read;
-use crate::maps::PYTHONS;
 use crate::{items, units, watches};
 
 /// `queue.Queue._put` and `asyncio.Queue._put`.
@@ -126,9 +125,7 @@ fn copied(child: u64) -> Option<()> {
 
 #[inline(never)]
 fn freed(address: u64) -> Option<()> {
-    let task = Task::current();
-    PYTHONS.get_ptr(task.tgid())?;
-    units::freed(task, address)
+    units::freed(Task::current(), address)
 }
 
 #[inline(never)]

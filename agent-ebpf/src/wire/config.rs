@@ -319,7 +319,7 @@ pub struct UnitKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct UnitState {
-    /// The unit as records tell it.
+    /// The unit as records tell it. Its number is [`UnitState::FREED`] where nothing is at its address any more.
     pub unit: super::record::Unit,
     /// 1 if user space was told of it.
     pub told: u32,
@@ -333,10 +333,15 @@ pub struct UnitState {
     pub lent: u64,
     /// Socket that it called over last; 0 if there is none, or it is not known.
     pub called: u64,
-    /// When.
+    /// When; of a freed one, when it was freed: nanoseconds since boot.
     pub asked: u64,
     /// How many it answered since, as [`super::record::Answered`] tells.
     pub answers: u64,
+}
+
+impl UnitState {
+    /// The number of no unit: what stood for the one in this place was freed, and the next of this address takes its place.
+    pub const FREED: u64 = 0;
 }
 
 /// Value of the map of items: what was put into a queue and not taken yet.

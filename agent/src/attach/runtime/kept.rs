@@ -17,6 +17,13 @@ const UNITS_MAX: usize = 16_384;
 const ITEMS_MAX: usize = 8_192;
 /// Likewise units that took something.
 const TAKES_MAX: usize = 4_096;
+/// Places of freed units that a process may keep for those that come at their addresses, before they are swept: four times as
+/// many contexts as CPython keeps itself for that (`PyContext_MAXFREELIST`).
+const PLACES_KEPT: usize = 1_024;
+/// Where all processes have so many places together, half of all there are, each one's are swept.
+const PLACES_MANY: usize = 32_768;
+/// An address that was used less long ago keeps its place: it would be taken away from under a unit that comes just then.
+const PLACE_AGE_MIN_NS: u64 = 1_000_000_000;
 /// An item that nobody took for so long was taken unseen, or will be looked for by nobody any more.
 const ITEM_AGE_MAX_NS: u64 = 600_000_000_000;
 
@@ -68,6 +75,33 @@ impl Kept {
         }
     }
 
+    /// Takes away places of freed units where there are many; how many each process holds then.
+    fn sweep(&mut self, now: BootNanos) -> BTreeMap<u32, usize> {
+        let mut held = held(&self.units);
+        let many = held.values().sum::<usize>() > PLACES_MANY;
+        let crowded: BTreeSet<u32> =
+            held.iter().filter(|(_, held)| many || **held > PLACES_KEPT).map(|(tgid, _)| *tgid).collect();
+        if crowded.is_empty() {
+            return held;
+        }
+        let is_free = |unit: &Bytes<{ size_of::<UnitState>() }>| {
+            UnitState::read_from_bytes(unit).is_ok_and(|state| {
+                state.unit.id == UnitState::FREED && now.since(BootNanos(state.asked)) > PLACE_AGE_MIN_NS
+            })
+        };
+        let keys: Vec<_> = self.units.keys().flatten().collect();
+        for (key, tgid) in keys.iter().filter_map(|key| Some((key, process(key)?))) {
+            if crowded.contains(&tgid)
+                && self.units.get(key, 0).is_ok_and(|unit| is_free(&unit))
+                && self.units.remove(key).is_ok()
+                && let Some(held) = held.get_mut(&tgid)
+            {
+                *held = held.saturating_sub(1);
+            }
+        }
+        held
+    }
+
     /// Gives up old items, and tells the kernel half which processes hold their share of anything.
     pub(super) fn balance(&mut self, now: BootNanos) {
         let is_old = |item: &Bytes<{ size_of::<Item>() }>| {
@@ -78,9 +112,9 @@ impl Kept {
             // It may have been taken just now.
             self.old_items += u64::from(self.items.remove(&key).is_ok());
         }
-        let mut over = holding(&self.units, UNITS_MAX);
-        over.extend(holding(&self.items, ITEMS_MAX));
-        over.extend(holding(&self.takes, TAKES_MAX));
+        let mut over = holding(&self.sweep(now), UNITS_MAX);
+        over.extend(holding(&held(&self.items), ITEMS_MAX));
+        over.extend(holding(&held(&self.takes), TAKES_MAX));
         let told: BTreeSet<u32> = self.over_share.keys().flatten().collect();
         for tgid in over.difference(&told) {
             tracing::warn!(
@@ -100,13 +134,18 @@ fn process(key: &Bytes<{ size_of::<UnitKey>() }>) -> Option<u32> {
     UnitKey::read_from_bytes(key).ok().map(|key| key.tgid)
 }
 
-/// The processes that hold so many entries of a map, or more.
-fn holding<const N: usize>(map: &Keyed<N>, share: usize) -> BTreeSet<u32> {
-    let mut held: BTreeMap<u32, usize> = BTreeMap::new();
+/// The processes that hold so many, or more.
+fn holding(held: &BTreeMap<u32, usize>, share: usize) -> BTreeSet<u32> {
+    held.iter().filter(|(_, held)| **held >= share).map(|(tgid, _)| *tgid).collect()
+}
+
+/// How many entries of a map each process holds.
+fn held<const N: usize>(map: &Keyed<N>) -> BTreeMap<u32, usize> {
+    let mut held = BTreeMap::new();
     for tgid in map.keys().flatten().filter_map(|key| process(&key)) {
         *held.entry(tgid).or_default() += 1;
     }
-    held.into_iter().filter(|(_, held)| *held >= share).map(|(tgid, _)| tgid).collect()
+    held
 }
 
 fn forget<const N: usize>(map: &mut Keyed<N>, ended: &BTreeSet<u32>) {
