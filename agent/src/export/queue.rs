@@ -67,6 +67,7 @@ impl Queue {
         let since = Instant::now();
         let mut resource = Resource::default();
         let mut state = self.lock();
+        let idle = state.waiting.is_empty();
         for stamped in spans {
             if state.closed {
                 self.counts.dropped(DropReason::Shutdown, 1);
@@ -83,8 +84,12 @@ impl Queue {
                 self.counts.dropped(DropReason::QueueFull, 1);
             }
         }
+        // Else the worker knows already when the next batch is due.
+        let is_news = idle || state.is_full();
         drop(state);
-        self.ready.notify_one();
+        if is_news {
+            self.ready.notify_one();
+        }
     }
 
     /// The next batch: when it is full, when its first span waited for `interval`, or at once when closed. None when
@@ -128,8 +133,11 @@ impl Queue {
             return if state.closed { Poll::Over } else { Poll::Due(None) };
         };
         let due = first.since + interval;
-        let full = state.waiting.len() >= BATCH_SPANS_MAX || state.bytes >= BATCH_BYTES_MAX;
-        if full || state.closed || due <= Instant::now() { Poll::Batch(state.batch()) } else { Poll::Due(Some(due)) }
+        if state.is_full() || state.closed || due <= Instant::now() {
+            Poll::Batch(state.batch())
+        } else {
+            Poll::Due(Some(due))
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -145,6 +153,11 @@ enum Poll {
 }
 
 impl State {
+    /// True if there is a whole batch.
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= BATCH_SPANS_MAX || self.bytes >= BATCH_BYTES_MAX
+    }
+
     fn batch(&mut self) -> Vec<Stamped> {
         let mut batch = Vec::with_capacity(self.waiting.len().min(BATCH_SPANS_MAX));
         let mut bytes = 0;

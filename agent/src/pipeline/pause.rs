@@ -11,11 +11,15 @@ const LONGER: u32 = 4;
 /// ... until it brings so many. What a look finds in no cache any more, its own code first, costs as much as handling some
 /// hundred records does.
 const WORTH_A_LOOK: usize = 512;
+/// Where a look brings so many, or more, something is used all the time, and nobody waits for the next one ...
+const STEADY: usize = 64;
+/// ... which comes within this.
+const LONGEST_STEADY: Duration = Duration::from_secs(1);
 /// A look that brings so many was late.
 const LATE: usize = 2048;
 /// A look that brings news is followed by the next one within this, as more may follow that wakes nobody.
 const AFTER_NEWS: Duration = Duration::from_millis(64);
-/// An idle host is asked this often. A ring that fills and news wake the reader earlier.
+/// A host where little happens is asked this often. A ring that fills and news wake the reader earlier.
 const LONGEST: Duration = Duration::from_millis(256);
 
 /// The pause between two looks at the rings.
@@ -39,7 +43,11 @@ impl Pause {
 
     /// The next one, after a look that brought so many records, and news or none; and that something woke for, or nothing.
     pub(super) fn after(self, records: usize, news: bool, woken: bool) -> Self {
-        let longest = if news { AFTER_NEWS } else { LONGEST };
+        let longest = match records {
+            _ if news => AFTER_NEWS,
+            0..STEADY => LONGEST,
+            STEADY.. => LONGEST_STEADY,
+        };
         Self(match records {
             // What it woke for is still held back, until nothing can have been before it.
             _ if woken => SHORTEST,
@@ -75,6 +83,15 @@ mod tests {
         assert_eq!(pause(4).after(1, false, false), pause(16));
         assert_eq!(pause(16).after(WORTH_A_LOOK, false, false), pause(16));
         assert_eq!(pause(256).after(LATE, false, false), pause(4));
+    }
+
+    #[test]
+    fn what_is_used_all_the_time_is_looked_at_once_a_second() {
+        assert_eq!(pause(256).after(STEADY - 1, false, false), pause(256));
+        assert_eq!(pause(256).after(STEADY, false, false), pause(1000));
+        assert_eq!(pause(1000).after(WORTH_A_LOOK, false, false), pause(1000));
+        assert_eq!(pause(1000).after(STEADY - 1, false, false), pause(256));
+        assert_eq!(pause(256).after(STEADY, true, false), pause(64));
     }
 
     #[test]
