@@ -1,10 +1,13 @@
 //! The hooks, what each is for, and what is off without it.
 
+use std::collections::BTreeMap;
+
 use agent_ebpf::wire::names::program;
-use aya::programs::BtfTracePoint;
+use anyhow::{Context as _, Result};
+use aya::programs::{BtfTracePoint, Program};
 use aya::{Btf, Ebpf};
 
-use crate::attach::{runtime, session};
+use crate::attach::{parallel, runtime, session};
 
 /// Whether a hook works here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub struct HookReport {
 }
 
 impl HookReport {
-    fn new(name: &'static str, purpose: &'static str, essential: bool, outcome: anyhow::Result<()>) -> Self {
+    fn new(name: &'static str, purpose: &'static str, essential: bool, outcome: Result<()>) -> Self {
         let state = if outcome.is_ok() { State::On } else { State::Off };
         let why = outcome.err().map_or_else(String::new, |error| format!("{error:#}"));
         Self { name, purpose, essential, state, why }
@@ -47,7 +50,7 @@ pub(super) struct Hook {
 }
 
 /// What must stand before the first payload: roles and lineage.
-pub(super) const EARLY: [Hook; 4] = [
+pub(super) static EARLY: [Hook; 4] = [
     Hook {
         program: program::SOCK_STATE,
         tracepoint: "inet_sock_set_state",
@@ -75,7 +78,7 @@ pub(super) const EARLY: [Hook; 4] = [
 ];
 
 /// The payload itself.
-pub(super) const PAYLOAD: [Hook; 2] = [
+pub(super) static PAYLOAD: [Hook; 2] = [
     Hook {
         program: program::SOCK_SEND,
         tracepoint: "sock_send_length",
@@ -92,8 +95,8 @@ pub(super) const PAYLOAD: [Hook; 2] = [
 
 impl Hook {
     /// Loads the program.
-    pub(super) fn load(&self, ebpf: &mut Ebpf, btf: &Btf) -> HookReport {
-        let outcome = self.program(ebpf).and_then(|program| Ok(program.load(self.tracepoint, btf)?));
+    fn load(&self, program: Option<&mut Program>, btf: &Btf) -> HookReport {
+        let outcome = self.tracing(program).and_then(|program| Ok(program.load(self.tracepoint, btf)?));
         HookReport::new(self.tracepoint, self.purpose, self.essential, outcome)
     }
 
@@ -102,28 +105,36 @@ impl Hook {
         if report.state == State::Off {
             return;
         }
-        if let Err(error) = self.program(ebpf).and_then(|program| Ok(program.attach()?)) {
+        if let Err(error) = self.tracing(ebpf.program_mut(self.program)).and_then(|program| Ok(program.attach()?)) {
             report.state = State::Off;
             report.why = format!("{error:#}");
         }
     }
 
-    fn program<'a>(&self, ebpf: &'a mut Ebpf) -> anyhow::Result<&'a mut BtfTracePoint> {
-        let program = ebpf
-            .program_mut(self.program)
-            .ok_or_else(|| anyhow::anyhow!("the kernel half has no program {}", self.program))?;
+    fn tracing<'a>(&self, program: Option<&'a mut Program>) -> Result<&'a mut BtfTracePoint> {
+        let program = program.with_context(|| format!("the kernel half has no program {}", self.program))?;
         Ok(program.try_into()?)
     }
+}
+
+/// Loads the programs of all hooks; what became of each, the early ones first.
+pub(super) fn load_all(ebpf: &mut Ebpf, btf: &Btf) -> Vec<HookReport> {
+    let mut programs: BTreeMap<&str, &mut Program> = ebpf.programs_mut().collect();
+    let load = |hook: &'static Hook| {
+        let program = programs.remove(hook.program);
+        move || hook.load(program, btf)
+    };
+    parallel::all(EARLY.iter().chain(&PAYLOAD).map(load).collect())
 }
 
 /// Tries every hook on this kernel by loading its program, without attaching anything.
 ///
 /// # Errors
 /// If the kernel half as a whole cannot be loaded (no permission, no BTF, no kernel half in this build).
-pub fn probe() -> anyhow::Result<Vec<HookReport>> {
+pub fn probe() -> Result<Vec<HookReport>> {
     let options = session::Options::default();
     let (mut ebpf, btf) = session::load_object(&options)?;
-    let mut reports: Vec<_> = EARLY.iter().chain(&PAYLOAD).map(|hook| hook.load(&mut ebpf, &btf)).collect();
+    let mut reports = load_all(&mut ebpf, &btf);
     reports.push(HookReport::new(
         "uprobe, uretprobe",
         "units of runtimes: asyncio and greenlets in CPython 3.9 to 3.14, goroutines from Go 1.18 on",

@@ -3,6 +3,7 @@
 mod btf;
 mod hooks;
 mod offsets;
+mod parallel;
 pub mod runtime;
 mod session;
 

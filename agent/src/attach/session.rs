@@ -16,8 +16,8 @@ use tracing_log::LogTracer;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::attach::hooks::{EARLY, HookReport, PAYLOAD, State};
-use crate::attach::offsets;
 use crate::attach::runtime::{Found, Kind, Probes};
+use crate::attach::{hooks, offsets};
 use crate::object::object;
 
 /// How the kernel half is to work.
@@ -98,10 +98,8 @@ impl Session {
     /// If the object cannot be loaded, or an essential hook cannot be attached.
     pub fn start(options: &Options, past: impl FnOnce() -> Past) -> Result<Self> {
         let (mut ebpf, btf) = load_object(options)?;
-        // The verifier takes most of the start: everything is loaded before anything is attached, so that the hooks
-        // begin to see within a moment of each other.
-        let hooks = EARLY.iter().chain(&PAYLOAD);
-        let mut reports: Vec<_> = hooks.map(|hook| hook.load(&mut ebpf, &btf)).collect();
+        // Everything is loaded before anything is attached, so that the hooks begin to see within a moment of each other.
+        let mut reports = hooks::load_all(&mut ebpf, &btf);
         let (early, payload) = reports.split_at_mut(EARLY.len());
         EARLY.iter().zip(early).for_each(|(hook, report)| hook.attach(&mut ebpf, report));
         remember(&mut ebpf, past())?;

@@ -11,8 +11,8 @@ use agent_ebpf::wire::names::{self, program};
 use anyhow::{Context as _, Result, bail};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
-use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeLink, UProbeScope};
+use aya::programs::{Program, UProbe};
 use tracemend_core::ids::BootNanos;
 use tracing::{debug, warn};
 
@@ -21,6 +21,7 @@ use super::reaper::Reaper;
 use super::site::{Reach, Site};
 use super::watches::{Act, Watches};
 use super::{Found, Kind, Layout, maps, selftest};
+use crate::attach::parallel;
 
 /// Probes. One takes about 0.1 s to detach: so many are gone within 10 s.
 const PROBES_MAX: usize = 96;
@@ -262,8 +263,13 @@ pub(in crate::attach) fn load_all(ebpf: &mut Ebpf, own: &Path) -> Result<()> {
 
 /// Loads the programs of a runtime.
 fn load(ebpf: &mut Ebpf, kind: Kind) -> Result<()> {
-    let load = |name| probe(ebpf, name)?.load().with_context(|| format!("cannot load {name}"));
-    programs(kind).iter().copied().try_for_each(load)
+    let mut all: BTreeMap<&str, &mut Program> = ebpf.programs_mut().collect();
+    let load = |name: &&'static str| {
+        let program = all.remove(name);
+        let name = *name;
+        move || uprobe(program, name)?.load().with_context(|| format!("cannot load {name}"))
+    };
+    parallel::all(programs(kind).iter().map(load).collect()).into_iter().collect()
 }
 
 /// Python's programs must be loaded.
@@ -276,7 +282,6 @@ fn is_return_probe(program: &str) -> bool {
     [program::PYTHON_COPY, program::PYTHON_GET].contains(&program)
 }
 
-/// In the order they are loaded in.
 const fn programs(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Python => &[
@@ -318,6 +323,9 @@ const fn programs(kind: Kind) -> &'static [&'static str] {
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe> {
-    let program = ebpf.program_mut(name).with_context(|| format!("the kernel half has no program {name}"))?;
-    Ok(program.try_into()?)
+    uprobe(ebpf.program_mut(name), name)
+}
+
+fn uprobe<'a>(program: Option<&'a mut Program>, name: &str) -> Result<&'a mut UProbe> {
+    Ok(program.with_context(|| format!("the kernel half has no program {name}"))?.try_into()?)
 }
