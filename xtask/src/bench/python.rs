@@ -13,7 +13,7 @@ use crate::shell;
 
 /// Samples of the processor time, and of the throughput.
 const WINDOWS: usize = 12;
-const SPEEDS: usize = 24;
+const SPEEDS: usize = 48;
 
 pub(super) fn run(stage: &Stage<'_>) -> Result<Numbers> {
     let theatre = Theatre::open(stage, &Uvicorn { interpreter: environment(stage)? })?;

@@ -17,8 +17,10 @@ use crate::child::{self, Child};
 use crate::{interrupt, ports};
 
 const SECONDS: f64 = 2.0;
-/// Longer than an SDK keeps spans before it exports them.
-const WINDOW_SECONDS: f64 = 6.0;
+/// Longer than an SDK keeps spans before it exports them, and long enough that chance in when its requests come weighs little.
+const WINDOW_SECONDS: f64 = 15.0;
+/// Long beside the time until the agent's last spans have come, in which it looks for nothing.
+const AGENT_SECONDS: f64 = 6.0;
 /// Processes that serve at the same time.
 const SERVING: f64 = 3.0;
 /// A sample at a stated rate is none if it told of fewer spans than this share of those due: it was spared work. An SDK
@@ -133,7 +135,8 @@ impl<'a, S: Script> Theatre<'a, S> {
         Ok(Window { bare_us, traced_us, sdk_us, agent_us })
     }
 
-    /// What each can do, in turn (bare, SDK, traced, traced, SDK, bare, ...), so that what drifts meanwhile touches all alike.
+    /// What each can do, in turn (SDK, bare, traced, traced, bare, SDK, ...), so that what drifts meanwhile touches all alike,
+    /// and bare and traced are seconds apart.
     pub(super) fn speeds(&self, count: usize) -> Result<Vec<Speed>> {
         let [plain, _] = &self.plain;
         let fast = |service: &Service| self.stage.load(service.port, SECONDS, None);
@@ -146,7 +149,7 @@ impl<'a, S: Script> Theatre<'a, S> {
         let mut speeds = Vec::with_capacity(count);
         while speeds.len() < count {
             interrupt::check()?;
-            let (first_bare, first_sdk) = (fast(plain)?.per_second, sdk()?);
+            let (first_sdk, first_bare) = (sdk()?, fast(plain)?.per_second);
             let agent = self.agent(plain)?;
             let traced = || {
                 let (arrived, answered) = (self.sink.spans()?, fast(plain)?);
@@ -155,7 +158,7 @@ impl<'a, S: Script> Theatre<'a, S> {
             };
             let (first_traced, second_traced) = (traced()?, traced()?);
             agent.stop()?;
-            let (second_sdk, second_bare) = (sdk()?, fast(plain)?.per_second);
+            let (second_bare, second_sdk) = (fast(plain)?.per_second, sdk()?);
             speeds.push(Speed { bare: first_bare, traced: first_traced, sdk: first_sdk });
             speeds.push(Speed { bare: second_bare, traced: second_traced, sdk: second_sdk });
         }
@@ -194,7 +197,7 @@ impl<'a, S: Script> Theatre<'a, S> {
     /// Processor time of the agent by requests, until the last span of them has arrived.
     fn taken(&self, agent: &Agent, service: &Service, rate: f64) -> Result<f64> {
         let (before, arrived) = (consumed(agent.pid())?, self.sink.spans()?);
-        let answered = self.stage.load(service.port, SECONDS, Some(rate))?;
+        let answered = self.stage.load(service.port, AGENT_SECONDS, Some(rate))?;
         self.all_told(arrived, answered.requests * AGENT_SPANS)?;
         Ok((consumed(agent.pid())? - before).as_secs_f64() * 1e6 / answered.requests)
     }
