@@ -18,6 +18,8 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Looks for a request line in both directions.
 #[derive(Debug)]
 pub(super) struct Detector {
+    /// The connection began before it was seen.
+    old: bool,
     /// No byte moved yet on a connection seen from its beginning.
     fresh: bool,
     sent: Witness,
@@ -74,6 +76,7 @@ impl Detector {
     /// A connection of which nothing was seen yet; `old` if its beginning never will be.
     pub(super) fn new(old: bool) -> Self {
         Self {
+            old,
             fresh: !old,
             sent: Witness::default(),
             received: Witness::default(),
@@ -108,8 +111,11 @@ impl Detector {
         if first {
             self.order.begins_with(direction);
         }
+        let late = piece.time < self.latest[direction.opposite() as usize];
+        // What was seen first was an answer to it, of which not even the beginning came.
+        let overtaken =
+            late && !self.old && piece.turn_start && piece.turn == 1 && self.order.is_unseen(direction.opposite());
         if !piece.is_lost() {
-            let late = piece.time < self.latest[direction.opposite() as usize];
             if late && piece.turn_start && piece.turn == 1 && self.order.is_in_first_turn(direction.opposite()) {
                 // What was seen first was not the first: its record overtook this one.
                 self.order.begins_with(direction);
@@ -129,7 +135,7 @@ impl Detector {
         if piece.turn_start {
             self.turns += 1;
             let answered = told && !self.order.may_miss_before(direction, piece.turn);
-            if may_ask && (first || answered) {
+            if may_ask && (first || overtaken || answered) {
                 let head = Head::new(Kind::Request);
                 self.candidate = Some(Candidate { direction, head, turn: piece.turn, first });
             }

@@ -38,6 +38,8 @@ pub(super) struct Dialogue {
     resumed: Turn,
     /// In this turn a lost request direction may find its place again.
     may_begin: bool,
+    /// The rest of a head came behind the answer to it, and was not read: a body may follow.
+    overtaken: bool,
     /// The request whose body goes on.
     current: Option<HalfKey>,
     /// A request was told: the verdict stands.
@@ -80,6 +82,7 @@ impl Dialogue {
             turns: opening.turns,
             resumed: 0,
             may_begin: false,
+            overtaken: false,
             current: None,
             asked: false,
             answered: false,
@@ -121,6 +124,8 @@ impl Dialogue {
             self.begin_request_turn(piece.turn, late, out);
         } else if !piece.is_lost() {
             self.turns.ask(piece.turn, late);
+            let read = self.requests.is_in_head() || self.requests.is_in_body();
+            self.overtaken |= late && !piece.is_gap() && !read;
         }
         if shed {
             self.losses.shed_turns += u64::from(piece.turn_start);
@@ -273,8 +278,9 @@ impl Dialogue {
             self.void_all(out);
             self.tunnel = true;
         }
+        let overtaken = std::mem::take(&mut self.overtaken);
         // What was seen of an earlier turn says nothing of one that vanished.
-        self.may_begin = self.witness.take().lets_request_begin() && !missed && !connecting;
+        self.may_begin = self.witness.take().lets_request_begin() && !missed && !connecting && !overtaken;
     }
 
     /// A turn of the request direction began. If the one of the other direction before it was `missed`, that was an

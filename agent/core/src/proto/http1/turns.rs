@@ -33,6 +33,11 @@ impl Order {
         };
     }
 
+    /// True if of this direction no turn was seen.
+    pub(super) const fn is_unseen(&self, direction: Direction) -> bool {
+        self.seen[direction as usize] == 0
+    }
+
     /// True if of this direction no turn but the first one was seen.
     pub(super) const fn is_in_first_turn(&self, direction: Direction) -> bool {
         self.seen[direction as usize] == 1

@@ -123,16 +123,41 @@ fn records_that_overtook_the_first_request_do_not_change_who_spoke_first() {
 #[test]
 fn an_answer_that_overtook_the_rest_of_the_first_head_leaves_its_body_a_body() {
     let head = ask("POST /a", "Content-Length: 28\r\n");
-    let (front, rest) = head.split_at(5);
-    let mut talk = Talk::server_end();
-    talk.client(front);
-    let late = talk.record(Side::Client, rest);
-    talk.moved(Side::Client, rest.len() as u64);
-    talk.server(answer(417, "Content-Length: 0\r\n"));
-    talk.http.data(&late, &mut talk.updates);
-    talk.client(GET).client(ask("GET /after", "")).server(OK);
-    let told = talk.told();
-    assert!(!told.iter().any(|one| one.starts_with("GET /a ")), "{told:?}");
+    // In the request line, and behind it.
+    for place in [5, 30] {
+        let (front, rest) = head.split_at(place);
+        let mut talk = Talk::server_end();
+        talk.client(front);
+        let late = talk.record(Side::Client, rest);
+        talk.moved(Side::Client, rest.len() as u64);
+        talk.server(answer(417, "Content-Length: 0\r\n"));
+        talk.http.data(&late, &mut talk.updates);
+        talk.client(GET).client(ask("GET /after", "")).server(OK);
+        talk.client(ask("GET /next", "")).server(OK);
+        let told = talk.told();
+        assert!(!told.iter().any(|one| one.starts_with("GET /a ")), "{told:?}");
+        assert!(told.iter().any(|one| one.starts_with("GET /next ")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_first_request_is_believed_though_its_lost_answer_overtook_it() {
+    let asks = |request: &[u8]| {
+        let mut talk = Talk::server_end();
+        let late = talk.record(Side::Client, request);
+        talk.moved(Side::Client, request.len() as u64);
+        talk.counted(Side::Server, 42);
+        talk.http.data(&late, &mut talk.updates);
+        talk.client(GET).server(OK).client(ask("GET /b", "")).server(OK);
+        talk
+    };
+    let mut tunnel = asks(b"CONNECT db.example:5432 HTTP/1.1\r\nHost: db.example\r\n\r\n");
+    let told = tunnel.told();
+    assert!(!told.iter().any(|one| one.starts_with("GET ")), "{told:?}");
+    assert!(tunnel.http.is_over());
+    let told = asks(&ask("GET /first", "")).told();
+    assert!(told.iter().any(|one| one.starts_with("GET /first ")), "{told:?}");
+    assert!(told.iter().any(|one| one.starts_with("200 ")), "{told:?}");
 }
 
 #[test]
