@@ -116,9 +116,35 @@ fn play_together() -> Result<Option<Ensemble>> {
 
 /// True if the harness was asked to run this test, or all.
 fn is_chosen(name: &str) -> bool {
-    let test = format!("plays::{name}");
-    let mut chosen = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    chosen.peek().is_none() || chosen.any(|part| test.contains(&part))
+    is_chosen_by(std::env::args().skip(1), &format!("plays::{name}"))
+}
+
+/// Likewise by these arguments of the harness.
+fn is_chosen_by(mut arguments: impl Iterator<Item = String>, test: &str) -> bool {
+    let (mut chosen, mut others, mut skipped) = (false, false, false);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--skip" => skipped |= arguments.next().is_some_and(|part| test.contains(&part)),
+            "--test-threads" | "--color" | "--format" | "--logfile" => _ = arguments.next(),
+            option if option.starts_with('-') => {}
+            part => {
+                chosen |= test.contains(part);
+                others |= !test.contains(part);
+            }
+        }
+    }
+    !skipped && (chosen || !others)
+}
+
+#[test]
+fn the_plays_that_are_chosen_are_those_that_the_harness_runs() {
+    let chosen = |arguments: &[&str]| is_chosen_by(arguments.iter().map(ToString::to_string), "plays::lines::tabs");
+    for arguments in [&[] as &[_], &["--test-threads=1", "--skip", "breaking::"], &["--format", "terse", "lines::"]] {
+        assert!(chosen(arguments), "{arguments:?}");
+    }
+    for arguments in [["--nocapture", "chain::"], ["--skip", "plays::"], ["--skip", "lines"]] {
+        assert!(!chosen(&arguments), "{arguments:?}");
+    }
 }
 
 fn has_mptcp() -> bool {
